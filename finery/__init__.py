@@ -1,0 +1,1 @@
+"""Finery: fine-tune open language models as one reproducible pipeline."""

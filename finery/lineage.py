@@ -1,0 +1,26 @@
+"""What an artefact was made from: a record a stage, carried along in `lineage.json`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+LINEAGE = "lineage.json"
+
+
+def read(artefact: Path) -> dict[str, Any]:
+    """The records of the stages behind an artefact (a folder), by stage name, in their order."""
+    file = artefact / LINEAGE
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def write(artefact: Path, upstream: list[Path], stage: str, record: dict[str, Any]) -> None:
+    """Put into `artefact` the records of the artefacts it was made from, and this stage's own.
+
+    A record holds settings, names and hashes; never a time, a host or a path of this machine.
+    """
+    lineage: dict[str, Any] = {}
+    for source in upstream:
+        lineage |= read(source)
+    lineage[stage] = record
+    text = json.dumps(lineage, indent=2, ensure_ascii=False)
+    (artefact / LINEAGE).write_text(text + "\n", encoding="utf-8")

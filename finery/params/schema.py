@@ -1,0 +1,157 @@
+"""params.yaml as a whole: read it, say everything that is wrong with it, describe it to editors."""
+
+import difflib
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from finery.errors import UserError
+from finery.params.data import DataParams
+from finery.params.evaluate import EvaluateParams
+from finery.params.gate import GateParams
+from finery.params.merge import MergeParams
+from finery.params.model import ModelParams
+from finery.params.package import PackageParams
+from finery.params.quantize import QuantizeParams
+from finery.params.section import Section
+from finery.params.train import TrainParams
+
+
+class ParamsError(UserError):
+    """params.yaml is wrong; `problems` has a line for each thing that is."""
+
+    def __init__(self, problems: list[str]):
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class Params(Section):
+    """Every setting of the pipeline, one section a stage."""
+
+    model: ModelParams
+    data: DataParams
+    train: TrainParams
+    merge: MergeParams
+    quantize: QuantizeParams
+    evaluate: EvaluateParams
+    gate: GateParams
+    package: PackageParams
+
+    @model_validator(mode="after")
+    def _gate_knows_its_datasets(self) -> "Params":
+        known = [*self.data.test, "all"]
+        for number, rule in enumerate(self.gate.rules):
+            dataset = rule.metric.partition(".")[0]
+            if dataset not in known:
+                raise ValueError(
+                    f"gate.rules.{number}.metric: no test dataset {dataset};"
+                    f" data.test has {', '.join(known[:-1])}, and `all` is their mean"
+                )
+        return self
+
+
+def load(path: Path) -> Params:
+    """Read and validate params.yaml. Raises `ParamsError` with every problem found, a line each."""
+    values = _read(path)
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        problems = [_describe(path, values, problem) for problem in error.errors()]
+        raise ParamsError(problems) from None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of params.yaml, for completion and checks in an editor."""
+    schema = Params.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ParamsError([f"{path}: no such file; run from the project's root"]) from None
+    except UnicodeDecodeError as error:
+        raise ParamsError([f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"]) from None
+    try:
+        values = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ParamsError([f"{path}{line}: not YAML: {error.problem}"]) from None
+    if not isinstance(values, dict):
+        raise ParamsError([f"{path}: must be a mapping of sections: {', '.join(_keys(Params))}"])
+    return values
+
+
+def _describe(path: Path, values: Any, problem: Any) -> str:
+    """One line for one of pydantic's errors: file, line, key, what is wrong and what is allowed."""
+    location = [part for part in problem["loc"] if not _is_type_name(part)]
+    key = ".".join(map(str, location))
+    where = f"{path}{_line(values, location)}" + (f": {key}" if key else "")
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{where}: unknown key{_suggestion(location)}"
+        case "missing":
+            return f"{where}: missing; add it"
+        case "value_error":
+            message = str(problem["ctx"]["error"])
+            dot = "." if key and ": " in message.split(" ")[0] + " " else ": "
+            return f"{where}{dot}{message}"
+    allowed = _field_description(location)
+    hint = f" ({allowed})" if allowed and problem["type"] == "string_pattern_mismatch" else ""
+    message = problem["msg"].removeprefix("Input ").replace("should", "must", 1)
+    return f"{where}: {message}, not {problem['input']!r}{hint}"
+
+
+def _is_type_name(part: Any) -> bool:
+    """pydantic adds the tried member of a union to the location; users have no such key."""
+    return isinstance(part, str) and (part.startswith(("list[", "literal[", "constrained-")))
+
+
+def _line(values: Any, location: list[Any]) -> str:
+    line = None
+    for part in location:
+        try:
+            line = values.lc.data[part][0] + 1
+            values = values[part]
+        except (AttributeError, KeyError, IndexError, TypeError):
+            break
+    return f":{line}" if line else ""
+
+
+def _suggestion(location: list[Any]) -> str:
+    section = _section_at(location[:-1])
+    if section is None:
+        return ""
+    near = difflib.get_close_matches(str(location[-1]), _keys(section), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(_keys(section))}"
+
+
+def _keys(section: type[BaseModel]) -> list[str]:
+    return list(section.model_fields)
+
+
+def _section_at(location: list[Any]) -> type[BaseModel] | None:
+    section: Any = Params
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = section.model_fields.get(part)
+        if field is None:
+            return None
+        candidates = (field.annotation, *get_args(field.annotation))
+        section = next(
+            (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None
+        )
+        if section is None:
+            return None
+    return section
+
+
+def _field_description(location: list[Any]) -> str | None:
+    section = _section_at(location[:-1])
+    field = section.model_fields.get(str(location[-1])) if section and location else None
+    return field.description if field else None

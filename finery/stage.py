@@ -1,0 +1,124 @@
+"""What every stage does around its own work: params in, whole outputs or none, one-line errors.
+
+Nothing here may change the bytes of an artefact: dvc.yaml does not list this module among the
+dependencies of a stage, so that a new message does not retrain anybody's model.
+"""
+
+import argparse
+import inspect
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from finery.check import check
+from finery.checkpoints import checkpoint_folder
+from finery.errors import PipelineError, UserError
+from finery.params.schema import Params
+from finery.timings import timed
+
+PARTIAL = ".partial-"
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+}
+
+
+def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
+    """Run a stage function from the command line and exit.
+
+    The signature is the command line: a first argument that is a section of params.yaml comes
+    from there; positional paths are inputs and must exist; keyword-only paths are outputs, handed
+    over as `.partial-NAME` beside their place and renamed once the stage returns; `checkpoints`
+    is a folder that outlives a kill. Exit status 2 for bad input, 1 for a bad outcome.
+    """
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    name = os.environ.get("DVC_STAGE", stage.__name__)
+    try:
+        with timed(name):
+            _call(stage, name, argv)
+    except UserError as error:
+        sys.exit(_say(name, error, error.exit_status))
+    except KeyboardInterrupt:
+        sys.exit(_say(name, "interrupted; the next run goes on from the last checkpoint", 130))
+    except Exception as error:
+        if not _disk_is_full(error):
+            raise
+        free = f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here"
+        message = f"the disk is full ({free}); make room and run again, nothing is lost"
+        sys.exit(_say(name, message, PipelineError.exit_status))
+    sys.exit(0)
+
+
+def _call(stage: Callable[..., None], name: str, argv: list[str] | None) -> None:
+    params = check(Path("params.yaml"))
+    arguments = _arguments(stage, argv)
+    signature = inspect.signature(stage).parameters
+    outputs: dict[str, Path] = {}
+    for parameter in signature.values():
+        if parameter.name == "checkpoints":
+            arguments["checkpoints"] = checkpoint_folder(name)
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            outputs[parameter.name] = arguments[parameter.name]
+        elif parameter.annotation is Path and not arguments[parameter.name].exists():
+            raise UserError(f"{arguments[parameter.name]}: missing; `dvc repro {name}` makes it")
+    if section := _section(next(iter(signature.values()), None), params):
+        arguments[section[0]] = section[1]
+    partials = {key: path.with_name(PARTIAL + path.name) for key, path in outputs.items()}
+    _remove(partials.values())
+    try:
+        for partial in partials.values():
+            partial.parent.mkdir(parents=True, exist_ok=True)
+        stage(**{**arguments, **partials})
+        for key, path in outputs.items():
+            _remove([path])
+            partials[key].rename(path)
+    finally:
+        _remove(partials.values())
+    if "checkpoints" in arguments:
+        _remove([arguments["checkpoints"]])
+
+
+def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=stage.__module__, description=stage.__doc__)
+    for parameter in inspect.signature(stage).parameters.values():
+        if parameter.annotation in (Path, str) and parameter.name != "checkpoints":
+            parser.add_argument(f"--{parameter.name}", type=parameter.annotation, required=True)
+    return vars(parser.parse_args(argv))
+
+
+def _section(parameter: inspect.Parameter | None, params: Params) -> tuple[str, Any] | None:
+    for name, field in Params.model_fields.items():
+        if parameter and field.annotation is parameter.annotation:
+            return parameter.name, getattr(params, name)
+    return None
+
+
+def _remove(paths: Any) -> None:
+    for path in paths:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Libraries wrap ENOSPC in errors of their own (safetensors, pyarrow): read their words."""
+    while error is not None:
+        if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _say(name: str, message: object, status: int) -> int:
+    for line in str(message).splitlines():
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
+    return status

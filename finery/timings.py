@@ -1,0 +1,31 @@
+"""How long each stage took, in a file of its own that no stage depends on."""
+
+import json
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TIMINGS = Path(".finery/timings.jsonl")
+
+
+@contextmanager
+def timed(stage: str) -> Iterator[None]:
+    """Append the seconds and peak memory (MB) of the enclosed work, if it succeeds."""
+    start = time.monotonic()
+    yield
+    seconds = round(time.monotonic() - start, 2)
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    TIMINGS.parent.mkdir(exist_ok=True)
+    with TIMINGS.open("a") as file:
+        record = {"stage": stage, "ended": int(time.time()), "seconds": seconds, "peak_mb": peak}
+        file.write(json.dumps(record) + "\n")
+
+
+def latest() -> dict[str, dict]:
+    """The last record of each stage."""
+    if not TIMINGS.exists():
+        return {}
+    records = map(json.loads, TIMINGS.read_text().splitlines())
+    return {record["stage"]: record for record in records}
