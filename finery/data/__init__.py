@@ -1,0 +1,1 @@
+"""From datasets as LLaMA-Factory has them to tokens and loss masks."""
