@@ -1,0 +1,54 @@
+"""Load a model folder: safetensors only, from its files alone, its own code only if allowed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from finery import lineage
+
+CPU_DTYPE = "float32"
+"""Half precision on a CPU is emulated: slower than single, and no more exact."""
+
+
+def load_model(model: Path, dtype: str) -> Any:
+    """A causal language model in evaluation mode, on the CPU. `dtype` is torch's name of it."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        model,
+        dtype=getattr(torch, dtype),
+        use_safetensors=True,
+        local_files_only=True,
+        trust_remote_code=trusts_remote_code(model),
+    )
+
+
+def trusts_remote_code(model: Path) -> bool:
+    """Whether params.yaml allowed the code of the base model this one descends from."""
+    return bool(lineage.read(model).get("download", {}).get("trust_remote_code", False))
+
+
+def device() -> str:
+    """The device to work on: the first GPU if there is one, otherwise the CPU."""
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def compute_dtype() -> str:
+    """The type to compute in here: bfloat16 where the GPU has it, float16 on older ones."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return CPU_DTYPE
+    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+
+
+def be_quiet() -> None:
+    """Keep the libraries' warnings and bars for loading out of a stage's output."""
+    import transformers
+
+    os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()

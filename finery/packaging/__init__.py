@@ -1,0 +1,1 @@
+"""A folder that transformers and vLLM load as it is, with its model card and manifest."""

@@ -1,0 +1,89 @@
+"""README.md: the model card, https://huggingface.co/docs/hub/model-cards."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from finery.packaging import usage
+from finery.packaging.facts import Facts, numbers
+from finery.packaging.metadata import metadata
+
+
+def model_card(facts: Facts) -> str:
+    """The card as Markdown under Hugging Face's YAML metadata. Leaves out what is not known."""
+    sections = {
+        "How to use": usage.instructions(facts.name, facts.format, facts.remote_code),
+        "Evaluation": _evaluation(facts),
+        "Training data": _datasets(facts.lineage),
+        "Lineage": _lineage(facts.lineage),
+    }
+    body = [f"# {facts.name}", facts.params.description, _kind(facts)]
+    body += [f"## {title}\n\n{text}" for title, text in sections.items() if text]
+    paragraphs = "\n\n".join(part for part in body if part)
+    return f"---\n{metadata(facts)}\n---\n\n{paragraphs}\n"
+
+
+def _kind(facts: Facts) -> str:
+    if not facts.format:
+        return ""
+    bits, group = facts.quantization.get("bits"), facts.quantization.get("group_size")
+    size = f"{bits}-bit " if bits else ""
+    return f"{size}{facts.format.upper()}" + (f", group size {group}." if group else ".")
+
+
+def _evaluation(facts: Facts) -> str:
+    metrics = numbers(facts.metrics)
+    names = list(dict.fromkeys(name for values in metrics.values() for name in values))
+    rows = [
+        [dataset, *(f"{values[name]:.4g}" if name in values else "" for name in names)]
+        for dataset, values in metrics.items()
+    ]
+    rules = [
+        [rule.get("rule", ""), _number(rule.get("value")), "yes" if rule.get("passed") else "no"]
+        for rule in facts.gate.get("rules", [])
+    ]
+    scores = _table(["held-out data", *names], rows)
+    gate = _table(["rule it had to pass", "value", "passed"], rules)
+    return "\n\n".join(part for part in (scores, gate) if part)
+
+
+def _datasets(lineage: Mapping[str, Any]) -> str:
+    datasets = lineage.get("prepare", {}).get("datasets", {})
+    rows = [
+        [name, record.get("rows", ""), record.get("sha256", "")]
+        for name, record in datasets.items()
+    ]
+    return _table(["dataset", "rows", "SHA-256"], rows)
+
+
+def _lineage(lineage: Mapping[str, Any]) -> str:
+    rows = [
+        [stage, "<br>".join(f"{key}: {value}" for key, value in _scalars(record))]
+        for stage, record in lineage.items()
+    ]
+    return _table(["stage", "made with"], rows)
+
+
+def _scalars(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        if key == "datasets":  # has a table of its own
+            continue
+        if isinstance(value, dict):
+            yield from _scalars(value, f"{prefix}{key}.")
+        elif not isinstance(value, list) and value is not None:
+            yield f"{prefix}{key}", value
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    rows = list(rows)
+    if not rows:
+        return ""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

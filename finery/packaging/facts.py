@@ -1,0 +1,42 @@
+"""All that a model card says, before it is said."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from finery.params.package import PackageParams
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a card says: `metrics` and `gate` are their JSON files, `lineage` the records."""
+
+    params: PackageParams
+    quantization: Mapping[str, Any]
+    remote_code: bool
+    metrics: Mapping[str, Any]
+    gate: Mapping[str, Any]
+    lineage: Mapping[str, Any]
+
+    @property
+    def format(self) -> str | None:
+        """gptq, awq, or None for a model that is not quantized."""
+        return self.quantization.get("quant_method")
+
+    @property
+    def name(self) -> str:
+        return f"{self.params.name}-{self.format}" if self.format else self.params.name
+
+
+def numbers(metrics: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The numbers of a metrics.json, {DATASET: {METRIC: number}}; null is NaN."""
+    return {
+        dataset: {
+            name: math.nan if value is None else value
+            for name, value in values.items()
+            if value is None or isinstance(value, int | float)
+        }
+        for dataset, values in metrics.items()
+        if isinstance(values, dict)
+    }

@@ -1,0 +1,44 @@
+"""The part of a model card that says how to run the model."""
+
+PACKAGES = {
+    None: "transformers accelerate",
+    "gptq": "transformers accelerate optimum gptqmodel",
+    "awq": "transformers accelerate gptqmodel",
+}
+
+
+def instructions(name: str, format: str | None, remote_code: bool) -> str:
+    """Markdown with a runnable example for transformers and a command for vLLM.
+
+    `format` is gptq, awq or None; `remote_code` says that the model brings Python of its own.
+    """
+    packages = PACKAGES.get(format, f"transformers accelerate {format}")
+    trust = ", trust_remote_code=True" if remote_code else ""
+    flag = " --trust-remote-code" if remote_code else ""
+    warning = "It runs Python code of its own: read the .py files first.\n\n" if remote_code else ""
+    return f"""{warning}With transformers (`pip install {packages}`):
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+folder = "{name}"  # this folder, or its name on a hub
+tokenizer = AutoTokenizer.from_pretrained(folder{trust})
+model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map="auto"{trust})
+
+messages = [{{"role": "user", "content": "Who are you?"}}]
+inputs = tokenizer.apply_chat_template(
+    messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+).to(model.device)
+answer = model.generate(**inputs, max_new_tokens=128)[0, inputs["input_ids"].shape[1] :]
+print(tokenizer.decode(answer, skip_special_tokens=True))
+```
+
+With vLLM (`pip install vllm`, in an environment of its own{_kernels(format)}):
+
+```
+vllm serve {name}{flag}
+```"""
+
+
+def _kernels(format: str | None) -> str:
+    return f"; it has {format.upper()} kernels built in" if format in ("gptq", "awq") else ""

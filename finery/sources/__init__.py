@@ -1,0 +1,1 @@
+"""Where a base model comes from: one module a scheme, and what all of them check."""

@@ -1,0 +1,82 @@
+"""From a quantized GGUF file to a model folder in bfloat16, with transformers' own reader."""
+
+import functools
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from finery.sources.errors import SourceError
+
+# What transformers writes down about where and how it loaded: noise, and untrue elsewhere.
+NOISE = {
+    "config.json": ("_model_name_or_path",),
+    "tokenizer_config.json": ("is_local", "local_files_only"),
+}
+TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+
+
+def dequantize(file: Path, base: Path) -> None:
+    """Write the model of a GGUF file into the folder `base` as safetensors, and its tokenizer.
+
+    Raises `SourceError` if transformers does not read this architecture or quantization.
+    Format: github.com/ggml-org/ggml/blob/master/docs/gguf.md.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    folder, name = str(file.parent), file.name
+    try:
+        with _parsed_once():
+            model = AutoModelForCausalLM.from_pretrained(
+                folder,
+                gguf_file=name,
+                dtype=torch.bfloat16,
+                quantization_config=GgufConfig(dequantize=True),
+            )
+            tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+        cause = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SourceError(
+            f"{name}: transformers cannot read it ({cause}); choose a source with safetensors"
+        ) from error
+    tokenizer.model_max_length = getattr(
+        model.config, "max_position_embeddings", tokenizer.model_max_length
+    )
+    model.save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    _tidy(base)
+
+
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """transformers parses the file for the config, the weights and the tokenizer: share one.
+
+    Parsing is pure Python over each token of the vocabulary, and was half of the whole time.
+    """
+    import gguf
+
+    reader = gguf.GGUFReader
+    gguf.GGUFReader = functools.cache(reader)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = reader
+
+
+def _tidy(base: Path) -> None:
+    for name, keys in NOISE.items():
+        values = json.loads((base / name).read_text(encoding="utf-8"))
+        _write(base / name, {key: value for key, value in values.items() if key not in keys})
+    # The one saved is guessed from the model's configuration and says so.
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    token_ids = {key: config[key] for key in TOKEN_IDS if config.get(key) is not None}
+    _write(base / "generation_config.json", token_ids)
+    for file in base.iterdir():
+        if file.is_file():
+            file.chmod(0o644)  # transformers keeps weights from everybody else
+
+
+def _write(file: Path, values: dict) -> None:
+    text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Training of an adapter on the prepared data."""

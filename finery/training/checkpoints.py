@@ -1,0 +1,25 @@
+"""Checkpoints that can be trusted: one that a kill cut short is never resumed from."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+COMPLETE = "complete"
+
+
+class MarkComplete(TrainerCallback):
+    """Marks a checkpoint once all of its files are written."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+
+def last_complete(checkpoints: Path) -> Path | None:
+    """The newest whole checkpoint of the folder, if any; the others without a mark are removed."""
+    found = {int(path.name.partition("-")[2]): path for path in checkpoints.glob("checkpoint-*")}
+    for step, path in list(found.items()):
+        if not (path / COMPLETE).exists():
+            shutil.rmtree(found.pop(step))
+    return found[max(found)] if found else None

@@ -1,0 +1,35 @@
+"""The loss over the steps: a CSV for DVC plots and the same as a picture."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+COLUMNS = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
+
+
+def write_csv(log: list[dict[str, Any]], file: Path) -> None:
+    """One row a logged step, from the Trainer's `log_history`; a column a measure, some empty."""
+    steps: dict[int, dict[str, Any]] = {}
+    for entry in log:
+        if "loss" in entry or "eval_loss" in entry:
+            steps.setdefault(entry["step"], {}).update(entry)
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(steps[step] for step in sorted(steps))
+
+
+def write_png(log: list[dict[str, Any]], file: Path) -> None:
+    """Training and validation loss over the steps; the same log gives the same bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="step", ylabel="loss")
+    for key, label, style in (("loss", "training", "-"), ("eval_loss", "validation", "o-")):
+        points = [(entry["step"], entry[key]) for entry in log if key in entry]
+        if points:
+            axes.plot(*zip(*points, strict=True), style, label=label, markersize=4)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})

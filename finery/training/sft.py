@@ -1,0 +1,85 @@
+"""Supervised fine-tuning of a LoRA adapter: TRL's SFTTrainer on samples that are tokens already."""
+
+from pathlib import Path
+from typing import Any
+
+from finery.models import compute_dtype, load_model
+from finery.params.train import Precision, TrainParams
+from finery.tokenizers import load_tokenizer
+from finery.training.checkpoints import MarkComplete
+
+
+def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path) -> Any:
+    """An SFTTrainer over `data`/train.parquet, watching `data`/validation.parquet.
+
+    Its checkpoints go to `checkpoints`; each is marked once it is whole.
+    """
+    from trl import SFTTrainer
+
+    validation = _dataset(data / "validation.parquet")
+    return SFTTrainer(
+        model=load_model(base, _dtype(params.precision)),
+        args=_arguments(params, checkpoints, validate=len(validation) > 0),
+        train_dataset=_dataset(data / "train.parquet"),
+        eval_dataset=validation if len(validation) else None,
+        processing_class=load_tokenizer(base),
+        peft_config=_lora(params),
+        callbacks=[MarkComplete()],
+    )
+
+
+def _arguments(params: TrainParams, checkpoints: Path, validate: bool) -> Any:
+    from trl import SFTConfig
+
+    dtype = _dtype(params.precision)
+    return SFTConfig(
+        output_dir=str(checkpoints),
+        learning_rate=params.learning_rate,
+        num_train_epochs=params.num_train_epochs,
+        per_device_train_batch_size=params.per_device_batch_size,
+        per_device_eval_batch_size=params.per_device_batch_size,
+        gradient_accumulation_steps=params.gradient_accumulation_steps,
+        lr_scheduler_type=params.lr_scheduler_type,
+        warmup_steps=params.warmup_ratio,  # below 1 it is a share of all steps
+        weight_decay=params.weight_decay,
+        max_grad_norm=params.max_grad_norm,
+        bf16=dtype == "bfloat16",
+        fp16=dtype == "float16",
+        gradient_checkpointing=params.gradient_checkpointing,
+        train_sampling_strategy="group_by_length",
+        eval_strategy="steps" if validate else "no",
+        eval_steps=params.eval_steps,
+        save_steps=params.save_steps,
+        save_total_limit=2,
+        logging_steps=params.logging_steps,
+        logging_nan_inf_filter=False,
+        seed=params.seed,
+        report_to="none",
+        max_length=None,  # prepare has cut the samples
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+
+
+def _lora(params: TrainParams) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=params.lora.rank,
+        lora_alpha=params.lora.alpha,
+        lora_dropout=params.lora.dropout,
+        target_modules=params.lora.target_modules,
+        task_type="CAUSAL_LM",
+    )
+
+
+def _dtype(precision: Precision) -> str:
+    names = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+    return compute_dtype() if precision == "auto" else names[precision]
+
+
+def _dataset(file: Path) -> Any:
+    """The token columns of a prepared file, read into memory without a copy in any cache."""
+    import pyarrow.parquet as pq
+    from datasets import Dataset
+
+    return Dataset(pq.read_table(file, columns=["input_ids", "labels"]))

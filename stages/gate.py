@@ -1,0 +1,30 @@
+"""gate: the models are good enough, or nothing is packaged."""
+
+from pathlib import Path
+
+from finery.evaluation.gate import insist, judge, show
+from finery.evaluation.gate import report as as_json
+from finery.params.gate import GateParams
+
+
+def gate(
+    params: GateParams, base: Path, merged: Path, gptq: Path, awq: Path, *, report: Path
+) -> None:
+    """Hold the metrics.json of each evaluated model against the rules, and print how each went.
+
+    `report` is {"passed": bool, "rules": [{"rule": str, "value": float | null, "passed": bool}]}.
+    Raises `GateError` if a rule fell short, `MetricsError` if a metric is missing.
+    """
+    outcomes = judge(params.rules, {"base": base, "merged": merged, "gptq": gptq, "awq": awq})
+    if outcomes:
+        show(outcomes)
+    else:
+        print("gate.rules is empty: every model passes")
+    report.write_text(as_json(outcomes), encoding="utf-8")
+    insist(outcomes)
+
+
+if __name__ == "__main__":
+    from finery.stage import run
+
+    run(gate)

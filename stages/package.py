@@ -1,0 +1,76 @@
+"""package: a model that passed the gate, as a folder that transformers and vLLM load as it is."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from finery import lineage
+from finery.packaging import git
+from finery.packaging.card import model_card
+from finery.packaging.contents import place, read_json
+from finery.packaging.errors import PackageError
+from finery.packaging.facts import Facts
+from finery.packaging.generation import CONFIG, generation_config
+from finery.packaging.manifest import write_manifest
+from finery.packaging.template import TEMPLATE, chat_template
+from finery.params.package import PackageParams
+
+
+def package(
+    params: PackageParams, model: Path, metrics: Path, gate: Path, *, package: Path
+) -> None:
+    """Put a model folder, its card and its manifest into `package`.
+
+    `metrics` is the evaluation of this very model, `gate` the report of the gate. Raises
+    `PackageError` if the gate was not passed, a file of the model is missing or a pickle, or the
+    chat template is not the one that the model was trained with.
+    """
+    report, records = read_json(gate), lineage.read(model)
+    if report.get("passed") is not True:
+        raise PackageError(f"{gate}: the gate was not passed; nothing is packaged")
+    template = chat_template(model)
+    template_sha256 = hashlib.sha256(template.encode()).hexdigest()
+    _check_trained_with(template_sha256, records, model)
+    stops = generation_config(model)
+    config = read_json(model / "config.json")
+    facts = Facts(
+        params,
+        quantization=config.get("quantization_config") or {},
+        remote_code="auto_map" in config,
+        metrics=read_json(metrics),
+        gate=report,
+        lineage=records,
+    )
+
+    package.mkdir()
+    place(model, package)
+    (package / TEMPLATE).write_text(template, encoding="utf-8")
+    (package / CONFIG).write_text(json.dumps(stops, indent=2) + "\n", encoding="utf-8")
+    (package / "README.md").write_text(model_card(facts), encoding="utf-8")
+    manifest = write_manifest(
+        package,
+        name=facts.name,
+        chat_template_sha256=template_sha256,
+        git=git.state(Path()),
+        gate=facts.gate,
+        metrics=facts.metrics,
+        lineage=records,
+    )
+    size = sum(file.size for file in manifest.files)
+    print(f"{facts.name}: {len(manifest.files)} files, {size / 1e6:.1f} MB")
+
+
+def _check_trained_with(sha256: str, records: dict, model: Path) -> None:
+    """Another template at serving time is the classic way to spoil a good model unnoticed."""
+    trained = records.get("prepare", {}).get("chat_template_sha256", sha256)
+    if trained != sha256:
+        raise PackageError(
+            f"{model}: its chat template is not the one it was trained with"
+            f" ({sha256[:12]}, not {trained[:12]}); run the pipeline from prepare again"
+        )
+
+
+if __name__ == "__main__":
+    from finery.stage import run
+
+    run(package)

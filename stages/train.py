@@ -1,0 +1,57 @@
+"""train: a LoRA adapter on the prepared samples."""
+
+import json
+from pathlib import Path
+
+from finery import lineage
+from finery.models import be_quiet
+from finery.params.train import TrainParams
+from finery.training.adapter import save_adapter
+from finery.training.checkpoints import last_complete
+from finery.training.errors import training_errors
+from finery.training.loss import write_csv, write_png
+from finery.training.sft import build_trainer
+
+
+def train(
+    params: TrainParams,
+    base: Path,
+    data: Path,
+    *,
+    adapter: Path,
+    loss: Path,
+    plot: Path,
+    metrics: Path,
+    checkpoints: Path,
+) -> None:
+    """Fine-tune a LoRA adapter of `base` on `data`, going on from the last checkpoint if any.
+
+    `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the last losses.
+    """
+    be_quiet()
+    trainer = build_trainer(params, base, data, checkpoints)
+    resumed = last_complete(checkpoints)
+    if resumed:
+        print(f"resuming from {resumed.name}")
+    with training_errors():
+        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+        final = trainer.evaluate() if trainer.eval_dataset is not None else {}
+
+    log = trainer.state.log_history
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    summary = {
+        "steps": trainer.state.global_step,
+        "train_loss": losses[-1] if losses else None,
+        "eval_loss": final.get("eval_loss"),
+    }
+    save_adapter(trainer.model, base, adapter)
+    lineage.write(adapter, [base, data], "train", {"metrics": summary})
+    write_csv(log, loss)
+    write_png(log, plot)
+    metrics.write_text(json.dumps(summary, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    from finery.stage import run
+
+    run(train)

@@ -1,0 +1,118 @@
+"""The rules of the gate, one by one."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from finery.evaluation.gate import GateError, MetricsError, insist, judge, report, show
+from finery.params.gate import Rule
+
+METRICS = {
+    "base": {"test": {"loss": 3.0, "keyword_match": 0.4, "bleu": 0.0}},
+    "merged": {"test": {"loss": 1.5, "keyword_match": 0.7, "bleu": None}},
+    "gptq": {"test": {"loss": math.nan, "keyword_match": 0.6, "bleu": math.inf}},
+    "awq": {"test": {"loss": "1.5"}, "all": 3},
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    paths = {model: tmp_path / f"{model}.json" for model in METRICS}
+    for model, path in paths.items():
+        path.write_text(json.dumps(METRICS[model]))
+    return paths
+
+
+@pytest.mark.parametrize(
+    "rule, value, passed, text",
+    [
+        ({"min": 0.7}, 0.7, True, "merged test.keyword_match >= 0.7"),
+        ({"min": 0.71}, 0.7, False, "merged test.keyword_match >= 0.71"),
+        ({"max": 0.7}, 0.7, True, "merged test.keyword_match <= 0.7"),
+        ({"max": 0.69}, 0.7, False, "merged test.keyword_match <= 0.69"),
+        ({"min": 0.6, "max": 0.8}, 0.7, True, "merged test.keyword_match >= 0.6 and <= 0.8"),
+        ({"min": 0.8, "max": 0.9}, 0.7, False, "merged test.keyword_match >= 0.8 and <= 0.9"),
+        ({"minus": "base", "min": 0.3}, 0.3, True, "merged test.keyword_match minus base >= 0.3"),
+        ({"minus": "base", "max": 0.2}, 0.3, False, "merged test.keyword_match minus base <= 0.2"),
+        ({"over": "base", "min": 2.0}, 1.75, False, "merged test.keyword_match over base >= 2"),
+        ({"over": "base", "max": 2.0}, 1.75, True, "merged test.keyword_match over base <= 2"),
+        ({"metric": "test.loss", "over": "base", "max": 0.5}, 0.5, True,
+         "merged test.loss over base <= 0.5"),
+        ({"metric": "test.loss", "model": "gptq", "max": 9.0}, None, False, "gptq test.loss <= 9"),
+        ({"metric": "test.loss", "model": "gptq", "min": 0.0}, None, False, "gptq test.loss >= 0"),
+        ({"metric": "test.loss", "minus": "gptq", "max": 9.0}, None, False,
+         "merged test.loss minus gptq <= 9"),
+        ({"metric": "test.bleu", "min": 0.0}, None, False, "merged test.bleu >= 0"),
+        ({"metric": "test.bleu", "model": "gptq", "min": 0.0}, None, False, "gptq test.bleu >= 0"),
+        ({"model": "base", "metric": "test.loss", "max": 3.0}, 3.0, True, "base test.loss <= 3"),
+    ],
+)  # fmt: skip
+def test_a_rule(files: dict[str, Path], rule: dict, value: float | None, passed: bool, text: str):
+    defaults = {"model": "merged", "metric": "test.keyword_match"}
+    outcomes = judge([Rule(**(defaults | rule))], files)
+    expected = {"rule": text, "value": value, "passed": passed}
+    assert json.loads(report(outcomes)) == {"passed": passed, "rules": [expected]}
+
+
+def test_a_ratio_to_nothing_never_passes(files: dict[str, Path]):
+    rule = Rule(model="base", metric="test.bleu", over="base", min=0.0)
+    assert not judge([rule], files)[0].passed
+
+
+def test_no_rules_pass(files: dict[str, Path]):
+    assert json.loads(report(judge([], files))) == {"passed": True, "rules": []}
+    insist([])
+
+
+def test_every_missing_metric_is_named_with_what_exists(files: dict[str, Path]):
+    rules = [
+        Rule(model="merged", metric="test.rougeL", min=0.1),
+        Rule(model="merged", metric="test.loss", max=9.0),
+        Rule(model="merged", metric="tset.loss", minus="base", max=1.0),
+        Rule(model="awq", metric="test.loss", max=1.0),
+        Rule(model="awq", metric="all.loss", max=1.0),
+    ]
+    with pytest.raises(MetricsError) as error:
+        judge(rules, files)
+    assert error.value.exit_status == 2
+    merged, awq = files["merged"], files["awq"]
+    assert str(error.value).splitlines() == [
+        f"gate rule `merged test.rougeL >= 0.1`: {merged}: test has no rougeL;"
+        " it has loss, keyword_match, bleu",
+        f"gate rule `merged tset.loss minus base <= 1`: {merged}: no dataset tset; it has test",
+        f"gate rule `awq test.loss <= 1`: {awq}: test.loss is '1.5', not a number;"
+        " run the evaluation again",
+        f"gate rule `awq all.loss <= 1`: {awq}: all has no loss; it has nothing",
+    ]
+
+
+@pytest.mark.parametrize("content, message", [("{", "not JSON"), ("[]", "not a mapping")])
+def test_a_damaged_metrics_file_is_named(files: dict[str, Path], content: str, message: str):
+    files["gptq"].write_text(content)
+    with pytest.raises(MetricsError, match=rf"gptq\.json: {message}"):
+        judge([], files)
+
+
+def test_the_error_and_the_table_of_what_fell_short(files: dict[str, Path], capsys):
+    rules = [
+        Rule(model="merged", metric="test.keyword_match", min=0.9),
+        Rule(model="gptq", metric="test.loss", max=1.0),
+        Rule(model="merged", metric="test.loss", max=2.0),
+    ]
+    outcomes = judge(rules, files)
+    show(outcomes)
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["rule", "value", "threshold"],
+        ["merged", "test.keyword_match", "0.7", ">=", "0.9", "FELL", "SHORT"],
+        ["gptq", "test.loss", "nan", "<=", "1", "FELL", "SHORT"],
+        ["merged", "test.loss", "1.5", "<=", "2", "passed"],
+    ]
+    with pytest.raises(GateError) as error:
+        insist(outcomes)
+    assert error.value.exit_status == 1
+    assert str(error.value) == (
+        "2 of 3 rules fell short: merged test.keyword_match >= 0.9 (is 0.7);"
+        " gptq test.loss <= 1 (is nan); metrics are kept in reports/evaluate, nothing was packaged"
+    )

@@ -1,0 +1,170 @@
+"""A package of the tiny model: loadable, verifiable, the same every time."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from finery import lineage
+from finery.packaging.errors import PackageError
+from finery.packaging.verify import verify
+from finery.params.package import PackageParams
+from stages.package import package
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMS = PackageParams(name="boat", license="apache-2.0", language=["en"], description="Boats.")
+METRICS = {"test": {"loss": 1.5, "perplexity": 4.5}, "all": {"loss": 1.5, "perplexity": 4.5}}
+GATE = {"passed": True, "rules": [{"rule": "merged test.loss <= 2", "value": 1.5, "passed": True}]}
+END = 2
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def project(tiny_model: Path, tmp_path: Path) -> Path:
+    """A folder with models/merged, metrics.json, gate.json and params.yaml."""
+    model = tmp_path / "models/merged"
+    shutil.copytree(tiny_model, model)
+    template = sha256((model / "chat_template.jinja").read_text())
+    datasets = {"identity": {"rows": 106, "sha256": "5f"}}
+    prepared = {"datasets": datasets, "chat_template_sha256": template}
+    (tmp_path / "first").mkdir()
+    lineage.write(tmp_path / "first", [], "prepare", prepared)
+    lineage.write(model, [tmp_path / "first"], "merge", {"params": {"dtype": "bfloat16"}})
+    (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
+    (tmp_path / "gate.json").write_text(json.dumps(GATE))
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def make(project: Path, name: str = "package") -> Path:
+    inputs = (project / "models/merged", project / "metrics.json", project / "gate.json")
+    package(PARAMS, *inputs, package=project / name)
+    return project / name
+
+
+def test_transformers_loads_it_and_the_card_runs(project: Path, monkeypatch, capsys):
+    """The example in the card is run as it stands, beside the package."""
+    made = make(project, "boat")
+    code = re.search(r"```python\n(.*?)```", (made / "README.md").read_text(), re.DOTALL)[1]
+    monkeypatch.chdir(project)
+    ran: dict = {}
+    exec(code.replace("max_new_tokens=128", "max_new_tokens=4"), ran)
+    assert 1 <= len(ran["answer"]) <= 4
+    assert ran["model"].generation_config.eos_token_id == END
+    assert ran["tokenizer"].chat_template == (made / "chat_template.jinja").read_text()
+    assert ran["inputs"]["input_ids"][0, 0] == 1
+
+
+def test_a_lacking_stop_token_reaches_the_loaded_model(project: Path):
+    from transformers import GenerationConfig
+
+    config = project / "models/merged/generation_config.json"
+    settings = {"eos_token_id": 0, "do_sample": True, "temperature": 0.7}
+    config.write_text(json.dumps(settings))
+    loaded = GenerationConfig.from_pretrained(make(project))
+    assert loaded.eos_token_id == [0, END]
+    assert (loaded.do_sample, loaded.temperature) == (True, 0.7)
+    assert json.loads(config.read_text()) == settings
+
+
+def test_the_manifest_says_what_it_was_made_from(project: Path):
+    made = make(project)
+    manifest = json.loads((made / "MANIFEST.json").read_text())
+    names = {file.relative_to(made).as_posix() for file in made.rglob("*")} - {"MANIFEST.json"}
+    assert [file["path"] for file in manifest["files"]] == sorted(names)
+    for file in manifest["files"]:
+        content = (made / file["path"]).read_bytes()
+        assert file["size"] == len(content)
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert manifest["lineage"] == lineage.read(project / "models/merged")
+    assert (manifest["metrics"], manifest["gate"]) == (METRICS, GATE)
+    template = (made / "chat_template.jinja").read_text()
+    assert manifest["chat_template_sha256"] == sha256(template)
+    assert str(project) not in (made / "MANIFEST.json").read_text()
+
+
+def test_it_verifies_and_changes_are_found(project: Path):
+    made = make(project)
+    assert verify(made) == []
+    card = (made / "README.md").read_text()
+    (made / "README.md").write_text(card.replace("Boats", "Goats"))
+    (made / "tokenizer.json").unlink()
+    (made / "run.py").write_text("pass")
+    assert verify(made) == [
+        "README.md: changed",
+        "run.py: not in MANIFEST.json",
+        "tokenizer.json: missing",
+    ]
+
+
+def test_two_packagings_are_the_same_to_the_byte(project: Path):
+    first, second = make(project, "first-package"), make(project, "second-package")
+    names = sorted(file.relative_to(first) for file in first.rglob("*"))
+    assert names == sorted(file.relative_to(second) for file in second.rglob("*"))
+    assert len(names) == 8
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+def test_a_failed_gate_packages_nothing(project: Path):
+    (project / "gate.json").write_text('{"passed": false, "rules": []}')
+    with pytest.raises(PackageError, match="the gate was not passed; nothing is packaged"):
+        make(project)
+    assert not (project / "package").exists()
+
+
+def test_another_template_than_in_training_is_refused(project: Path):
+    template = project / "models/merged/chat_template.jinja"
+    template.write_text(template.read_text() + " ")
+    with pytest.raises(PackageError, match="not the one it was trained with"):
+        make(project)
+
+
+def test_a_model_without_a_past_is_packaged(project: Path):
+    (project / "models/merged/lineage.json").unlink()
+    made = make(project)
+    assert json.loads((made / "MANIFEST.json").read_text())["lineage"] == {}
+    assert "## Training data" not in (made / "README.md").read_text()
+
+
+def run(project: Path) -> subprocess.CompletedProcess:
+    inputs = ("--model=models/merged", "--metrics=metrics.json", "--gate=gate.json")
+    command = [sys.executable, "-m", "stages.package", *inputs, "--package=models/packages/merged"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment.pop("DVC_STAGE", None)
+    return subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_from_the_command_line(project: Path):
+    done = run(project)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"smollm2-135m-nimbrick: 7 files, \d\.\d MB\n", done.stdout)
+    assert verify(project / "models/packages/merged") == []
+
+
+def test_a_pickle_ends_in_one_line_and_leaves_nothing(project: Path):
+    (project / "models/merged/pytorch_model.bin").write_bytes(b"x")
+    done = run(project)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "package: models/merged: pytorch_model.bin: a pickle can run code when loaded;"
+        " save the weights as safetensors and remove it\n"
+    )
+    assert list((project / "models/packages").iterdir()) == []
+
+
+def test_packaging_never_imports_torch():
+    code = "import sys, stages.package; print({'torch', 'transformers'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "set()\n"
