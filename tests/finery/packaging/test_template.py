@@ -44,6 +44,16 @@ def test_the_end_of_a_turn(model: Path, template: str, expected: int | None):
     assert turn_end(use(model, template)) == expected
 
 
+def test_a_token_that_only_is_never_split_ends_no_turn(model: Path):
+    from tokenizers import AddedToken, Tokenizer
+
+    file = str(model / "tokenizer.json")
+    tokenizer = Tokenizer.from_file(file)
+    tokenizer.add_tokens([AddedToken("</say>", special=False)])
+    tokenizer.save(file)
+    assert turn_end(use(model, ending("</say><|im_end|>"))) == END
+
+
 def test_the_answer_agrees_with_transformers(model: Path):
     from transformers import AutoTokenizer
 
