@@ -2,6 +2,7 @@
 
 import functools
 import json
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ def dequantize(file: Path, base: Path) -> None:
 
     folder, name = str(file.parent), file.name
     try:
-        with _parsed_once():
+        with _remembering():
             model = AutoModelForCausalLM.from_pretrained(
                 folder,
                 gguf_file=name,
@@ -35,7 +36,7 @@ def dequantize(file: Path, base: Path) -> None:
                 quantization_config=GgufConfig(dequantize=True),
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
+    except (ValueError, LookupError, TypeError, RuntimeError, struct.error) as error:
         cause = next(iter(str(error).splitlines()), type(error).__name__)
         raise SourceError(
             f"{name}: transformers cannot read it ({cause}); choose a source with safetensors"
@@ -49,19 +50,23 @@ def dequantize(file: Path, base: Path) -> None:
 
 
 @contextmanager
-def _parsed_once() -> Iterator[None]:
-    """transformers parses the file for the config, the weights and the tokenizer: share one.
+def _remembering() -> Iterator[None]:
+    """Let transformers parse the file once, and not once each for config, weights and tokenizer.
 
-    Parsing is pure Python over each token of the vocabulary, and was half of the whole time.
+    It also builds the same map of tensor names for each submodule. Together that was half of the
+    time: both are pure Python, and neither result is ever changed.
     """
     import gguf
 
-    reader = gguf.GGUFReader
-    gguf.GGUFReader = functools.cache(reader)
+    slow = ("GGUFReader", "get_tensor_name_map")
+    originals = {name: getattr(gguf, name) for name in slow}
+    for name, original in originals.items():
+        setattr(gguf, name, functools.cache(original))
     try:
         yield
     finally:
-        gguf.GGUFReader = reader
+        for name, original in originals.items():
+            setattr(gguf, name, original)
 
 
 def _tidy(base: Path) -> None:

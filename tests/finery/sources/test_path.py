@@ -63,7 +63,7 @@ def test_a_missing_folder(base: Path) -> None:
 
 def test_an_adapter_is_no_model(model: Path, base: Path) -> None:
     (model / "config.json").unlink()
-    with pytest.raises(SourceError, match="holds no config.json"):
+    with pytest.raises(SourceError, match="holds no config"):
         fetch(f"path:{model}", base)
 
 

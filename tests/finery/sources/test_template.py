@@ -7,7 +7,11 @@ from finery.sources.errors import SourceError
 from finery.sources.generation import stop_at_end_of_turn
 from finery.sources.template import chat_template, end_of_turn, override
 
-MARKED = "{% for m in messages %}{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}{% endfor %}"
+MARKED = (
+    "{% for m in messages %}"
+    "{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}"
+    "{% endfor %}"
+)
 
 
 def test_the_embedded_template_is_found(model: Path) -> None:

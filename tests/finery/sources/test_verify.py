@@ -49,7 +49,7 @@ def test_shards_pass(model: Path) -> None:
 def test_a_missing_shard_is_named(model: Path) -> None:
     shard(model)
     (model / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(SourceError, match="^model-00002-of-00002.safetensors: missing"):
+    with pytest.raises(SourceError, match=r"^model-00002-of-00002\.safetensors: missing"):
         verify(model)
 
 
@@ -71,19 +71,19 @@ def test_shards_without_an_index(model: Path) -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "{}"])
 def test_a_configuration_that_is_none(model: Path, text: str) -> None:
     (model / "config.json").write_text(text)
-    with pytest.raises(SourceError, match="^config.json: "):
+    with pytest.raises(SourceError, match=r"^config\.json: "):
         verify(model)
 
 
 def test_a_damaged_tokenizer(model: Path) -> None:
     (model / "tokenizer.json").write_text((model / "tokenizer.json").read_text()[:-50])
-    with pytest.raises(SourceError, match="^the tokenizer does not load"):
+    with pytest.raises(SourceError, match=r"^the tokenizer does not load"):
         verify(model)
 
 
 def test_no_tokenizer(model: Path) -> None:
     (model / "tokenizer.json").unlink()
-    with pytest.raises(SourceError, match="^the tokenizer does not load") as caught:
+    with pytest.raises(SourceError, match=r"^the tokenizer does not load") as caught:
         verify(model)
     assert "\n" not in str(caught.value)
 
