@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from finery.layer_widths import undivided
 from finery.params.schema import Params, ParamsError, load
-from finery.quantization.widths import undivided
 
 BASE = Path("models/base")
 

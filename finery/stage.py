@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from finery.check import check
-from finery.checkpoints import checkpoint_folder
 from finery.errors import PipelineError, UserError
 from finery.params.schema import Params
+from finery.resume import checkpoint_folder
 from finery.timings import timed
 
 PARTIAL = ".partial-"
@@ -32,8 +32,8 @@ QUIET = {
 def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     """Run a stage function from the command line and exit.
 
-    The signature is the command line: a first argument that is a section of params.yaml comes
-    from there; positional paths are inputs and must exist; keyword-only paths are outputs, handed
+    The signature is the command line: a first argument that is a section of params.yaml, or all
+    of it (`Params`), comes from there; positional paths are inputs and must exist; keyword-only paths are outputs, handed
     over as `.partial-NAME` beside their place and renamed once the stage returns; `checkpoints`
     is a folder that outlives a kill. Exit status 2 for bad input, 1 for a bad outcome.
     """
@@ -95,6 +95,8 @@ def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, 
 
 
 def _section(parameter: inspect.Parameter | None, params: Params) -> tuple[str, Any] | None:
+    if parameter and parameter.annotation is Params:
+        return parameter.name, params
     for name, field in Params.model_fields.items():
         if parameter and field.annotation is parameter.annotation:
             return parameter.name, getattr(params, name)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from finery.evaluation.gate import insist, judge, show
-from finery.evaluation.gate import report as as_json
+from finery.gate import insist, judge, show
+from finery.gate import report as as_json
 from finery.params.gate import GateParams
 
 

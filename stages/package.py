@@ -13,12 +13,11 @@ from finery.packaging.facts import Facts
 from finery.packaging.generation import CONFIG, generation_config
 from finery.packaging.manifest import write_manifest
 from finery.packaging.template import TEMPLATE, chat_template
-from finery.params.package import PackageParams
+from finery.packaging.verify import verify
+from finery.params.schema import Params
 
 
-def package(
-    params: PackageParams, model: Path, metrics: Path, gate: Path, *, package: Path
-) -> None:
+def package(params: Params, model: Path, metrics: Path, gate: Path, *, package: Path) -> None:
     """Put a model folder, its card and its manifest into `package`.
 
     `metrics` is the evaluation of this very model, `gate` the report of the gate. Raises
@@ -34,7 +33,7 @@ def package(
     stops = generation_config(model)
     config = read_json(model / "config.json")
     facts = Facts(
-        params,
+        params.package,
         quantization=config.get("quantization_config") or {},
         remote_code="auto_map" in config,
         metrics=read_json(metrics),
@@ -54,8 +53,11 @@ def package(
         git=git.state(Path()),
         gate=facts.gate,
         metrics=facts.metrics,
+        params=params.model_dump(),
         lineage=records,
     )
+    if problems := verify(package):
+        raise PackageError(f"{package.name}: {problems[0]}; the disk changed what was written")
     size = sum(file.size for file in manifest.files)
     print(f"{facts.name}: {len(manifest.files)} files, {size / 1e6:.1f} MB")
 

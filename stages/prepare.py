@@ -101,8 +101,7 @@ def _record(
 ) -> dict[str, Any]:
     return {
         "datasets": {
-            name: {"rows": len(loaded[name]), "sha256": fingerprint(loaded[name])}
-            for name in names
+            name: {"rows": len(loaded[name]), "sha256": fingerprint(loaded[name])} for name in names
         },
         "variables": params.variables,
         "cutoff_len": params.cutoff_len,

@@ -88,9 +88,7 @@ def assistant_mask(spans: Sequence[Span], offsets: Sequence[Span]) -> list[bool]
     return mask
 
 
-def _apply(
-    tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool = False
-) -> str:
+def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
     from jinja2.exceptions import TemplateError as JinjaError
 
     try:

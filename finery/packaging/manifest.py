@@ -37,6 +37,7 @@ class Manifest(BaseModel):
     git: dict[str, Any]
     gate: dict[str, Any]
     metrics: dict[str, Any]
+    params: dict[str, Any]
     lineage: dict[str, Any]
     files: list[Entry]
 

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning of a LoRA adapter: TRL's SFTTrainer on samples that are tokens already."""
+"""Supervised fine-tuning of a LoRA adapter: TRL's SFTTrainer on samples that are tokens."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
 
     Its checkpoints go to `checkpoints`; each is marked once it is whole.
     """
-    from trl import SFTTrainer
+    from finery.training.cpu_loss import CpuLossTrainer
 
     validation = _dataset(data / "validation.parquet")
-    return SFTTrainer(
+    return CpuLossTrainer(
         model=load_model(base, _dtype(params.precision)),
         args=_arguments(params, checkpoints, validate=len(validation) > 0),
         train_dataset=_dataset(data / "train.parquet"),

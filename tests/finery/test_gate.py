@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finery.evaluation.gate import GateError, MetricsError, insist, judge, report, show
+from finery.gate import GateError, MetricsError, insist, judge, report, show
 from finery.params.gate import Rule
 
 METRICS = {

@@ -1,0 +1,46 @@
+# make setup · make repro · make test · make test-all · make bench · make lint
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(abspath $(VENV))/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+STARTED := $(shell date +%s)
+
+export PATH := $(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+
+.PHONY: setup repro test test-all bench lint clean
+
+setup: $(VENV)/ready
+
+# torch first and alone, by pip: a wheel you provide or the default index decides CPU or CUDA.
+# gptqmodel builds from source against that torch, so its build must not be isolated.
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Finery needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet -c constraints.txt torch==2.13.0 setuptools==82.0.1
+	$(PIP) install --quiet -c constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+repro: setup
+	dvc repro
+	@python bench/figures.py --started $(STARTED)
+
+test: setup
+	python -m pytest -m "not slow"
+
+test-all: setup
+	python -m pytest
+
+bench: setup
+	python bench/figures.py
+	python bench/reproducible.py
+
+lint: setup
+	ruff check .
+	ruff format --check .
+
+clean:
+	rm -rf $(VENV) .finery

@@ -1,0 +1,71 @@
+"""`finery`: the command line, thin, one function a command."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finery.errors import UserError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+ParamsFile = Annotated[Path, typer.Argument(help="The settings to check.")]
+PackageFolder = Annotated[Path, typer.Argument(help="The package's folder.")]
+
+
+@app.callback()
+def finery() -> None:
+    """Fine-tune open language models as one reproducible pipeline; `dvc repro` runs it."""
+
+
+@app.command()
+def check(params: ParamsFile = Path("params.yaml")) -> None:
+    """Validate params.yaml: every problem in one go, before any time is spent."""
+    from finery.check import check as check_params
+
+    with _one_line_errors():
+        check_params(params)
+    print(f"{params}: valid")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of params.yaml, for completion in an editor."""
+    import json
+
+    from finery.params.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+
+
+@app.command()
+def verify(package: PackageFolder) -> None:
+    """Check a package against its manifest; name every file changed, added or missing."""
+    from finery.packaging.manifest import read_manifest
+    from finery.packaging.verify import verify as verify_package
+
+    with _one_line_errors():
+        problems = verify_package(package)
+        manifest = read_manifest(package)
+    if problems:
+        lines = [f"{package}: {problem}" for problem in problems]
+        sys.exit(
+            "\n".join([*lines, f"{package}: {len(problems)} wrong; fetch or package it again"])
+        )
+    commit = (manifest.git.get("commit") or "none")[:8]
+    print(f"{package}: {len(manifest.files)} files match MANIFEST.json (commit {commit})")
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_status) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""Held-out loss, answers and their scores; and the gate over them."""

@@ -1,0 +1,21 @@
+"""How close one model's logits are to another's."""
+
+from typing import Any
+
+
+def compare(expected: list[Any], actual: list[Any]) -> dict[str, float]:
+    """Compare logits, one (tokens, vocabulary) tensor a probe.
+
+    Returns the largest absolute difference, the relative one (norm of the difference over the
+    norm of the expected), the mean KL divergence in nats and the share of equal first choices.
+    """
+    import torch
+
+    a, b = torch.cat(expected).float(), torch.cat(actual).float()
+    p, q = a.log_softmax(-1), b.log_softmax(-1)
+    return {
+        "max_logit_difference": (a - b).abs().max().item(),
+        "relative_difference": ((a - b).norm() / a.norm()).item(),
+        "kl_divergence": (p.exp() * (p - q)).sum(-1).mean().item(),
+        "top1_agreement": (a.argmax(-1) == b.argmax(-1)).float().mean().item(),
+    }

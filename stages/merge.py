@@ -1,0 +1,37 @@
+"""merge: the adapter into the base model, checked against base + adapter."""
+
+import json
+from pathlib import Path
+
+from finery import lineage
+from finery.data.prepared import read_parquet
+from finery.merging.lora import merge_lora
+from finery.model_files import copy_tokenizer, save_model
+from finery.models import be_quiet
+from finery.params.merge import MergeParams
+
+PROBES = 8
+
+
+def merge(
+    params: MergeParams, base: Path, adapter: Path, data: Path, *, merged: Path, metrics: Path
+) -> None:
+    """Write the merged model and how its logits compare with those of base + adapter.
+
+    `data` is the calibration folder of the prepared data; its first samples are the probes.
+    """
+    be_quiet()
+    samples = read_parquet(data / "calibration.parquet")[:PROBES]
+    model, fidelity = merge_lora(base, adapter, params.dtype, [s["input_ids"] for s in samples])
+    save_model(model, merged)
+    copy_tokenizer(base, merged)
+    lineage.write(merged, [adapter], "merge", {"dtype": params.dtype, "fidelity": fidelity})
+    text = json.dumps(fidelity, indent=2)
+    metrics.write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    from finery.stage import run
+
+    run(merge)
