@@ -28,7 +28,7 @@ def _template(path: Path, params: Params) -> list[str]:
 
 
 def _group_sizes(path: Path, params: Params) -> list[str]:
-    """A group that does not divide a layer's width quantizes without a word and crashes when served."""
+    """A group that does not divide a layer's width quantizes in silence and crashes when served."""
     source = params.model.source.removeprefix("path:")
     base = Path(source) if params.model.scheme == "path" else BASE
     problems = []

@@ -24,7 +24,7 @@ def undivided(model: Path, group_size: int) -> list[int]:
 
 
 def _header(file: Path) -> dict:
-    """The tensors of a safetensors file; nothing if the header is damaged (download checks that)."""
+    """The tensors of a safetensors file; none if the header is damaged (download checks that)."""
     with file.open("rb") as stream:
         prefix = stream.read(8)
         if len(prefix) < 8 or (size := struct.unpack("<Q", prefix)[0]) > file.stat().st_size:

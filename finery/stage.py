@@ -33,9 +33,10 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     """Run a stage function from the command line and exit.
 
     The signature is the command line: a first argument that is a section of params.yaml, or all
-    of it (`Params`), comes from there; positional paths are inputs and must exist; keyword-only paths are outputs, handed
-    over as `.partial-NAME` beside their place and renamed once the stage returns; `checkpoints`
-    is a folder that outlives a kill. Exit status 2 for bad input, 1 for a bad outcome.
+    of it (`Params`), comes from there; positional paths are inputs and must exist; keyword-only
+    paths are outputs, handed over as `.partial-NAME` beside their place and renamed once the
+    stage returns; `checkpoints` is a folder that outlives a kill. Exit status 2 for bad input,
+    1 for a bad outcome.
     """
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)

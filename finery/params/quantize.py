@@ -27,7 +27,7 @@ class AwqParams(Section):
     group_size: GroupSize = 128
     """Weights that share a scale; must divide the layer widths."""
     clip: bool = False
-    """Search for a weight clipping: overfits a small calibration set, so off unless yours is large."""
+    """Search for a weight clipping: overfits a small calibration set, so leave it off there."""
 
 
 class QuantizeParams(Section):
