@@ -24,7 +24,7 @@ PROBE = [
 class Generation(Extension):
     """{% generation %} marks the assistant's words for training; here it only lets them through."""
 
-    tags = {"generation"}  # noqa: RUF012  (jinja2 asks for a set on the class)
+    tags = {"generation"}  # jinja2 asks for a set on the class
 
     def parse(self, parser: Parser) -> nodes.Node:
         line = next(parser.stream).lineno

@@ -25,7 +25,7 @@ class TrainParams(Section):
     num_train_epochs: Annotated[float, Field(gt=0, le=1000)] = 3
     per_device_batch_size: Annotated[int, Field(ge=1)] = 1
     gradient_accumulation_steps: Annotated[int, Field(ge=1)] = 8
-    """Batches summed into one step: effective batch size = this x per_device_batch_size x devices."""
+    """Batches summed into a step; effective batch size: this x per_device_batch_size x devices."""
     lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the steps over which the learning rate rises."""
