@@ -1,8 +1,11 @@
 """Everything that can be known to be wrong before any time is spent."""
 
 from pathlib import Path
+from typing import get_args
 
+from finery import lineage
 from finery.layer_widths import undivided
+from finery.params.quantize import GroupSize
 from finery.params.schema import Params, ParamsError, load
 
 BASE = Path("models/base")
@@ -29,16 +32,26 @@ def _template(path: Path, params: Params) -> list[str]:
 
 def _group_sizes(path: Path, params: Params) -> list[str]:
     """A group that does not divide a layer's width quantizes in silence and crashes when served."""
-    source = params.model.source.removeprefix("path:")
-    base = Path(source) if params.model.scheme == "path" else BASE
+    base = _model(params)
+    if base is None:
+        return []
     problems = []
     for name in ("gptq", "awq"):
         size = getattr(params.quantize, name).group_size
         if widths := undivided(base, size):
-            fitting = [s for s in (128, 64, 32) if not undivided(base, s)]
+            fitting = [fit for fit in get_args(GroupSize)[::-1] if not undivided(base, fit)]
             advice = f"use {' or '.join(map(str, fitting))}" if fitting else "no group size does"
             problems.append(
                 f"{path}: quantize.{name}.group_size: {size} does not divide the layer widths"
                 f" {', '.join(map(str, widths))} of {base}; {advice}"
             )
     return problems
+
+
+def _model(params: Params) -> Path | None:
+    """The folder of the model that params.yaml names; None while models/base is still another."""
+    if params.model.scheme == "path":
+        return Path(params.model.source.removeprefix("path:"))
+    downloaded = lineage.read(BASE).get("download", {}).get("source", params.model.source)
+    same = downloaded.partition("@")[0] == params.model.source.partition("@")[0]
+    return BASE if same else None

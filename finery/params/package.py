@@ -9,7 +9,7 @@ from finery.params.section import Section
 
 class PackageParams(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    """Name of the model, as in a repository on a hub."""
+    """Name of the model, as in a repository on a hub: letters, digits, dots, `_` and `-`."""
     license: str
     """SPDX identifier; the base model's licence usually binds."""
     language: list[str] = []

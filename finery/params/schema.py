@@ -1,12 +1,18 @@
 """params.yaml as a whole: read it, say everything that is wrong with it, describe it to editors."""
 
 import difflib
+import json
+import re
+from functools import reduce
+from itertools import takewhile
+from operator import getitem
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
 
 from finery.errors import UserError
 from finery.params.data import DataParams
@@ -42,14 +48,15 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _gate_knows_its_datasets(self) -> "Params":
-        known = [*self.data.test, "all"]
-        for number, rule in enumerate(self.gate.rules):
-            dataset = rule.metric.partition(".")[0]
-            if dataset not in known:
-                raise ValueError(
-                    f"gate.rules.{number}.metric: no test dataset {dataset};"
-                    f" data.test has {', '.join(known[:-1])}, and `all` is their mean"
-                )
+        asked = [rule.metric.partition(".")[0] for rule in self.gate.rules]
+        unknown = [
+            f"gate.rules.{number}.metric: no test dataset {dataset};"
+            f" data.test has {', '.join(self.data.test)}, and `all` is their mean"
+            for number, dataset in enumerate(asked)
+            if dataset not in (*self.data.test, "all")
+        ]
+        if unknown:
+            raise ValueError("\n".join(unknown))
         return self
 
 
@@ -59,8 +66,8 @@ def load(path: Path) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        problems = [_describe(path, values, problem) for problem in error.errors()]
-        raise ParamsError(problems) from None
+        problems = [line for each in error.errors() for line in _describe(path, values, each)]
+        raise ParamsError(list(dict.fromkeys(problems))) from None
 
 
 def json_schema() -> dict[str, Any]:
@@ -81,34 +88,64 @@ def _read(path: Path) -> Any:
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ParamsError([f"{path}{line}: not YAML: {error.problem}"]) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ParamsError([f"{path}:{line}: not YAML: {error.reason}"]) from None
     if not isinstance(values, dict):
         raise ParamsError([f"{path}: must be a mapping of sections: {', '.join(_keys(Params))}"])
     return values
 
 
-def _describe(path: Path, values: Any, problem: Any) -> str:
-    """One line for one of pydantic's errors: file, line, key, what is wrong and what is allowed."""
-    location = [part for part in problem["loc"] if not _is_type_name(part)]
-    key = ".".join(map(str, location))
-    where = f"{path}{_line(values, location)}" + (f": {key}" if key else "")
+def _describe(path: Path, values: Any, problem: Any) -> list[str]:
+    """A line for each thing that one of pydantic's errors says: file, line, key, what is wrong."""
+    location = list(takewhile(lambda part: not _is_type_name(part), problem["loc"]))
+    if problem["type"] == "value_error":
+        said = [_key(line) for line in str(problem["ctx"]["error"]).splitlines()]
+        return [f"{_where(path, values, location + key)}: {message}" for key, message in said]
+    if len(location) < len(problem["loc"]):
+        problem = problem | {"type": "union", "input": reduce(getitem, location, values)}
+    return [f"{_where(path, values, location)}: {_message(location, problem)}"]
+
+
+def _message(location: list[Any], problem: Any) -> str:
+    """What is wrong with the value at `location` and what is allowed there."""
+    found = _shown(problem["input"])
     match problem["type"]:
+        case "string_pattern_mismatch" | "union":
+            return f"{found} does not fit: {(_field_description(location) or '').rstrip('.')}"
         case "extra_forbidden":
-            return f"{where}: unknown key{_suggestion(location)}"
+            return f"unknown key{_suggestion(location)}"
         case "missing":
-            return f"{where}: missing; add it"
-        case "value_error":
-            message = str(problem["ctx"]["error"])
-            dot = "." if key and ": " in message.split(" ")[0] + " " else ": "
-            return f"{where}{dot}{message}"
-    allowed = _field_description(location)
-    hint = f" ({allowed})" if allowed and problem["type"] == "string_pattern_mismatch" else ""
-    message = problem["msg"].removeprefix("Input ").replace("should", "must", 1)
-    return f"{where}: {message}, not {problem['input']!r}{hint}"
+            return "missing; add it"
+        case "model_type":
+            return f"must be a mapping of {', '.join(_keys(_section_at(location)))}, not {found}"
+        case "too_short":
+            return f"must have at least {problem['ctx']['min_length']} entry, not {found}"
+    return f"{problem['msg'].removeprefix('Input ').replace('should', 'must', 1)}, not {found}"
+
+
+def _shown(value: Any) -> str:
+    """A value in the words of YAML, cut to fit in a line."""
+    text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _key(message: str) -> tuple[list[Any], str]:
+    """The key that a validator's message begins with, if any, and the rest of it."""
+    key, colon, rest = message.partition(": ")
+    if not colon or not re.fullmatch(r"[\w.]+", key):
+        return [], message
+    return [int(part) if part.isdecimal() else part for part in key.split(".")], rest
+
+
+def _where(path: Path, values: Any, location: list[Any]) -> str:
+    key = ".".join(map(str, location))
+    return f"{path}{_line(values, location)}" + (f": {key}" if key else "")
 
 
 def _is_type_name(part: Any) -> bool:
     """pydantic adds the tried member of a union to the location; users have no such key."""
-    return isinstance(part, str) and (part.startswith(("list[", "literal[", "constrained-")))
+    return isinstance(part, str) and part.startswith(("list[", "literal["))
 
 
 def _line(values: Any, location: list[Any]) -> str:
