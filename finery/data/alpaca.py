@@ -1,15 +1,17 @@
 """The alpaca format: instruction, input, output, and optionally system and history."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finery.data.dataset_info import Columns, Entry, find
+from finery.data.dataset_info import DATASET_INFO, Columns, Entry, find
 from finery.data.errors import DataError
 from finery.data.rows import read_rows
 
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+SURROGATE = re.compile("[\ud800-\udfff]")
 Message = dict[str, str]
 
 
@@ -31,7 +33,8 @@ def load_dataset(dataset_dir: Path, name: str, variables: dict[str, str]) -> lis
     entry = find(dataset_dir, name)
     file = dataset_dir / entry.file_name
     if not file.resolve().is_relative_to(dataset_dir.resolve()):
-        raise DataError(f"dataset_info.json: {name}.file_name: {entry.file_name} leaves the folder")
+        info = dataset_dir / DATASET_INFO
+        raise DataError(f"{info}: {name}.file_name: {entry.file_name} leaves the folder")
     return [
         _Row(file, number, row, variables).example(name, entry)
         for number, row in enumerate(read_rows(file), 1)
@@ -76,25 +79,30 @@ class _Row:
 
     def _text(self, column: str, optional: bool = False) -> str:
         value = self.values.get(column)
-        if optional and value in (None, ""):
+        if optional and (value is None or (isinstance(value, str) and not value.strip())):
             return ""
         if column not in self.values:
             have = ", ".join(self.values) or "none"
             raise self._error(column, f"missing column; the row has {have}")
-        if isinstance(value, str) and not value.strip():
-            raise self._error(column, "is empty; fill it or remove the row")
         return self._filled(column, value)
 
     def _filled(self, column: str, value: Any) -> str:
         if not isinstance(value, str):
-            raise self._error(column, f"must be a string, not {value!r:.60}")
+            raise self._error(column, f"must be a string, not {json.dumps(value):.60}")
+        if half := SURROGATE.search(value):
+            raise self._error(
+                column, f"holds half a character (U+{ord(half[0]):X}); write all of it"
+            )
 
         def fill(match: re.Match[str]) -> str:
             if match[1] not in self.variables:
                 raise self._error(column, f"{match[0]} has no value; set data.variables.{match[1]}")
             return self.variables[match[1]]
 
-        return PLACEHOLDER.sub(fill, value)
+        text = PLACEHOLDER.sub(fill, value)
+        if not text.strip():
+            raise self._error(column, "is empty; fill it or remove the row")
+        return text
 
     def _error(self, column: str | None, problem: str) -> DataError:
         return DataError(f"{self.file}: row {self.number}: {column}: {problem}")

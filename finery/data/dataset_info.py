@@ -4,6 +4,7 @@ The format is LLaMA-Factory's (its data/README.md); the alpaca layout of it is r
 """
 
 import difflib
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -59,7 +60,10 @@ def _validated(info_file: Path, name: str, values: object) -> Entry:
         key = ".".join([name, *map(str, first["loc"])])
         if first["type"] == "extra_forbidden":
             raise DataError(f"{info_file}: {key}: not known here; remove it") from None
-        raise DataError(f"{info_file}: {key}: {first['msg'].lower()}") from None
+        message = first["msg"].lower().replace("input should", "must")
+        if first["type"] == "model_type":
+            message = f"must be an object, not {json.dumps(first['input']):.60}"
+        raise DataError(f"{info_file}: {key}: {message}") from None
     if entry.formatting != "alpaca":
         raise DataError(
             f"{info_file}: {name}.formatting: {entry.formatting!r} cannot be read; use alpaca"
