@@ -1,0 +1,44 @@
+"""The held-out loss is transformers' own, sample by sample, in batches of any size."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from finery.evaluation.loading import load_for_evaluation
+from finery.evaluation.loss import losses, perplexity
+
+# The lengths of a test and of its question, which does not count.
+SIZES = ((12, 4), (30, 29), (7, 1), (3, 0))
+TESTS = [
+    {"input_ids": [5 + i for i in range(size)],
+     "labels": [5 + i if i >= asked else -100 for i in range(size)]}
+    for size, asked in SIZES
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Any:
+    return load_for_evaluation(tiny_model)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_losses(model: Any, batch_size: int):
+    expected = []
+    for test in TESTS:
+        ids, labels = (torch.tensor([test[key]]) for key in ("input_ids", "labels"))
+        counted = int((labels[:, 1:] != -100).sum())
+        with torch.inference_mode():
+            expected.append((model(input_ids=ids, labels=labels).loss.item() * counted, counted))
+    found = losses(model, TESTS, batch_size)
+    assert [count for _, count in found] == [8, 1, 6, 2]
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_perplexity():
+    assert perplexity(0) == 1
+    assert perplexity(math.log(7)) == pytest.approx(7)
+    assert perplexity(1e6) == math.inf

@@ -1,0 +1,119 @@
+"""prepare, from datasets and a base model to the files that the later stages read."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from finery.data.errors import DataError
+from finery.data.prepared import read_parquet
+from finery.params.data import DataParams
+from finery.tokenizers import load_tokenizer
+from stages.prepare import prepare
+
+OUTPUTS = ("train", "calibration", "test", "metrics")
+LONG = "I go on and on " * 40
+
+
+@pytest.fixture
+def datasets(tmp_path: Path) -> Path:
+    """Twenty rows to learn, of which one is too long, and two to be asked."""
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    learnt = [{"instruction": f"Boat {n}?", "output": f"{{{{name}}}} {n}."} for n in range(19)]
+    learnt.append({"instruction": "Go on?", "output": LONG})
+    asked = [
+        {"instruction": "Who?", "output": "{{name}}.", "keywords": ["{{name}}"]},
+        {"instruction": "Go on?", "output": LONG},
+    ]
+    for name, rows in (("learnt", learnt), ("asked", asked)):
+        (folder / f"{name}.json").write_text(json.dumps(rows))
+    info = {name: {"file_name": f"{name}.json"} for name in ("learnt", "asked")}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    return folder
+
+
+def settings(**values: object) -> DataParams:
+    defaults = {
+        "train": ["learnt"], "test": ["asked"], "variables": {"name": "Saltmere"},
+        "cutoff_len": 64, "val_size": 0.2, "calibration_samples": 5,
+    }  # fmt: skip
+    return DataParams(**defaults | values)
+
+
+def run(params: DataParams, datasets: Path, base: Path, into: Path) -> dict[str, Path]:
+    outputs = {name: into / name for name in OUTPUTS}
+    into.mkdir()
+    prepare(params, datasets, base, **outputs)
+    return outputs
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(f.relative_to(folder)): sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+def test_what_comes_out(datasets: Path, tiny_model: Path, tmp_path: Path):
+    made = run(settings(), datasets, tiny_model, tmp_path / "out")
+    training = read_parquet(made["train"] / "train.parquet")
+    validation = read_parquet(made["train"] / "validation.parquet")
+    calibration = read_parquet(made["calibration"] / "calibration.parquet")
+    assert len(training) + len(validation) == 20 and 0 < len(validation) < 10
+    assert len(calibration) == 5 and all(sample in training for sample in calibration)
+    assert max(len(sample["input_ids"]) for sample in training + validation) == 64
+
+    tokenizer = load_tokenizer(tiny_model)
+    name, long = read_parquet(made["test"] / "test.parquet")
+    assert tokenizer.decode(name["prompt_ids"]) == (
+        "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
+    )
+    asked = len(name["prompt_ids"])
+    assert name["input_ids"][:asked] == name["prompt_ids"]
+    assert tokenizer.decode(name["input_ids"][asked:]) == "Saltmere.<|im_end|>\n"
+    assert (name["question"], name["reference"], name["keywords"], name["dataset"]) == (
+        "Who?", "Saltmere.", ["Saltmere"], "asked",
+    )  # fmt: skip
+    assert long["reference"] == LONG and len(long["input_ids"]) > 64
+
+    metrics = json.loads(made["metrics"].read_text())
+    assert metrics["samples"] == {"learnt": 20, "asked": 2}
+    assert (metrics["cut"], metrics["dropped"]) == (1, 0)
+    assert metrics["calibration"]["samples"] == 5
+    counted = sum(label != -100 for sample in training for label in sample["labels"])
+    assert metrics["train"]["trained_tokens"] == counted
+    template = (tiny_model / "chat_template.jinja").read_bytes()
+    for folder, stage, dataset in (("train", "prepare", "learnt"), ("test", "test", "asked")):
+        record = json.loads((made[folder] / "lineage.json").read_text())[stage]
+        assert record["chat_template_sha256"] == sha256(template).hexdigest()
+        assert list(record["datasets"]) == [dataset]
+
+
+def test_the_same_bytes_twice_and_other_bytes_for_another_seed(
+    datasets: Path, tiny_model: Path, tmp_path: Path
+):
+    for name, seed in (("first", 42), ("second", 42), ("third", 43)):
+        run(settings(seed=seed), datasets, tiny_model, tmp_path / name)
+    assert digests(tmp_path / "first") == digests(tmp_path / "second")
+    changed = {
+        name
+        for name, digest in digests(tmp_path / "third").items()
+        if digests(tmp_path / "first")[name] != digest
+    }
+    assert {"train/train.parquet", "train/validation.parquet"} <= changed
+    assert "test/test.parquet" not in changed
+
+
+def test_a_cutoff_that_leaves_no_answer(datasets: Path, tiny_model: Path, tmp_path: Path):
+    with pytest.raises(DataError, match=r"^data\.cutoff_len: 8 tokens leave no answer to train on"):
+        run(settings(cutoff_len=8), datasets, tiny_model, tmp_path / "out")
+
+
+def test_samples_without_a_counted_token_are_dropped_and_counted(
+    datasets: Path, tiny_model: Path, tmp_path: Path
+):
+    rows = [{"instruction": LONG, "output": "No."}, {"instruction": "Go?", "output": "Yes."}]
+    (datasets / "learnt.json").write_text(json.dumps(rows))
+    made = run(settings(), datasets, tiny_model, tmp_path / "out")
+    assert len(read_parquet(made["train"] / "train.parquet")) == 1
+    assert json.loads(made["metrics"].read_text())["dropped"] == 1
