@@ -1,0 +1,113 @@
+"""Data flows one way: flows -> stages -> finery, and the areas of finery do not know each other."""
+
+import json
+import subprocess
+import sys
+from itertools import permutations
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+AREAS = {"data", "training", "merging", "quantization", "evaluation", "packaging", "sources"}
+HEAVY = {"torch", "transformers"}
+
+
+def within(imports: grimp.ImportGraph, package: str) -> set[str]:
+    """A package and all modules in it; nothing if there is no such package."""
+    if package not in imports.modules:
+        return set()
+    return {package} | imports.find_descendants(package)
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"), [("finery", "stages"), ("finery", "flows"), ("stages", "flows")]
+)
+def test_nothing_flows_back(imports: grimp.ImportGraph, package: str, forbidden: str) -> None:
+    wrong = [
+        f"{module} imports {imported}"
+        for module in within(imports, package)
+        for imported in imports.find_modules_directly_imported_by(module)
+        if imported in within(imports, forbidden)
+    ]
+    assert wrong == []
+
+
+def test_the_areas_do_not_know_each_other(imports: grimp.ImportGraph) -> None:
+    packages = {m for m in imports.find_children("finery") if imports.find_children(m)}
+    areas = packages - {"finery.params"}
+    assert areas >= {f"finery.{name}" for name in AREAS}
+    chains = [
+        " -> ".join(chain)
+        for importer, imported in permutations(sorted(areas), 2)
+        for chain in imports.find_shortest_chains(importer, imported, as_packages=True)
+    ]
+    assert chains == []
+
+
+def test_common_ground_stands_on_no_area(imports: grimp.ImportGraph) -> None:
+    """Otherwise an area would know another by way of it. The command line is nobody's ground."""
+    top = {m for m in imports.find_children("finery") if not imports.find_children(m)}
+    ground = (top - {"finery.cli"}) | within(imports, "finery.params")
+    areas = {module for name in AREAS for module in within(imports, f"finery.{name}")}
+    wrong = [
+        f"{module} imports {imported}"
+        for module in ground
+        for imported in imports.find_modules_directly_imported_by(module)
+        if imported in areas
+    ]
+    assert wrong == []
+
+
+def test_only_a_stage_started_as_a_program_uses_the_harness(imports: grimp.ImportGraph) -> None:
+    stages = imports.find_children("stages")
+    assert imports.find_modules_that_directly_import("finery.stage") == stages
+    for stage in stages:
+        source = (ROOT / f"{stage.replace('.', '/')}.py").read_text().splitlines()
+        main = source.index('if __name__ == "__main__":') + 1
+        details = imports.get_import_details(importer=stage, imported="finery.stage")
+        assert all(detail["line_number"] > main for detail in details), stage
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "finery.cli",
+        "finery.check",
+        "finery.stage",
+        "stages.download",
+        "stages.gate",
+        "stages.package",
+    ],
+)
+def test_light_modules_import_nothing_heavy(module: str) -> None:
+    assert heavy_after(f"import {module}") == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check"], ["schema"]], ids=" ".join)
+def test_the_command_line_needs_nothing_heavy(arguments: list[str]) -> None:
+    assert (
+        heavy_after(
+            f"sys.argv = ['finery', *{arguments}]",
+            "from finery.cli import app",
+            "try: app()",
+            "except SystemExit as end: assert end.code in (0, None), end.code",
+        )
+        == set()
+    )
+
+
+def test_a_heavy_import_is_seen() -> None:
+    assert heavy_after("import torch") == {"torch"}
+
+
+def heavy_after(*lines: str) -> set[str]:
+    """Which of the heavy libraries a fresh Python has loaded after these lines."""
+    report = f"print(json.dumps(sorted({HEAVY} & set(sys.modules))))"
+    program = "\n".join(["import json, sys", *lines, report])
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
