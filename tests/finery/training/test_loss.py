@@ -1,0 +1,36 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from finery.training.loss import write_csv, write_png
+
+ROOT = Path(__file__).resolve().parents[3]
+LOG = [
+    {"step": 5, "epoch": 0.5, "loss": 2.0, "learning_rate": 1e-4, "grad_norm": 0.5},
+    {"step": 10, "epoch": 1.0, "loss": 1.0, "learning_rate": 5e-5, "grad_norm": 0.25},
+    {"step": 10, "epoch": 1.0, "eval_loss": 1.5, "eval_runtime": 3.21},
+    {"step": 10, "epoch": 1.0, "train_runtime": 9.87, "total_flos": 3},
+]
+
+
+def test_a_row_a_step_and_no_timings(tmp_path: Path):
+    write_csv(LOG, tmp_path / "loss.csv")
+    assert (tmp_path / "loss.csv").read_bytes() == (
+        b"step,epoch,loss,eval_loss,learning_rate,grad_norm\n"
+        b"5,0.5,2.0,,0.0001,0.5\n"
+        b"10,1.0,1.0,1.5,5e-05,0.25\n"
+    )
+
+
+def test_the_picture_is_the_same_bytes_in_another_process(tmp_path: Path):
+    write_png(LOG, tmp_path / "first.png")
+    code = (
+        f"from pathlib import Path; from finery.training.loss import write_png; write_png({LOG}, "
+    )
+    command = [sys.executable, "-c", f"{code}Path({str(tmp_path / 'second.png')!r}))"]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+    first = (tmp_path / "first.png").read_bytes()
+    assert first.startswith(b"\x89PNG") and len(first) > 5000
+    assert first == (tmp_path / "second.png").read_bytes()
+    write_png(LOG[:1], tmp_path / "third.png")
+    assert (tmp_path / "third.png").read_bytes() != first
