@@ -1,16 +1,19 @@
 """Quantize a model with GPTQModel to GPTQ or AWQ, on a GPU or a CPU."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from finery.params.quantize import AwqParams, GptqParams
-from finery.quantization.clipping import without_clipping
+from finery.quantization.overrides import linear_in_float32, without_clipping
 
 SEED = 0
+BATCH = 16
+LOG = "quant_log.csv"
 
 
 def quantize_model(
@@ -26,17 +29,26 @@ def quantize_model(
     from gptqmodel import BACKEND, GPTQModel
 
     torch.manual_seed(SEED)
-    samples = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in calibration]
-    here = "cuda:0" if torch.cuda.is_available() else "cpu"
-    awq_on_cpu = isinstance(params, AwqParams) and here == "cpu"
-    backend = {"backend": BACKEND.AWQ_TORCH} if awq_on_cpu else {}
-    clipping = nullcontext() if getattr(params, "clip", True) else without_clipping()
-    with _working_folder(work), clipping:
-        loaded = GPTQModel.load(str(model), _config(params, work), device=here, dtype=_dtype(here))
-        loaded.quantize(samples, batch_size=1, **backend)
+    on_gpu = torch.cuda.is_available()
+    packer = {}
+    with ExitStack() as context:
+        context.enter_context(_working_folder(work))
+        if not on_gpu:
+            context.enter_context(linear_in_float32())
+        if isinstance(params, AwqParams) and not params.clip:
+            context.enter_context(without_clipping())
+        if isinstance(params, AwqParams) and not on_gpu:
+            packer = {"backend": BACKEND.AWQ_TORCH}  # the default one wants CUDA
+        loaded = GPTQModel.load(
+            str(model),
+            _config(params, work),
+            device="cuda:0" if on_gpu else "cpu",
+            dtype=torch.bfloat16,
+        )
+        samples = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in calibration]
+        loaded.quantize(samples, batch_size=1 if on_gpu else BATCH, **packer)
         loaded.save(str(out))
-    for file in out.iterdir():
-        file.chmod(0o644)
+    _tidy(out)
 
 
 def _config(params: GptqParams | AwqParams, work: Path) -> Any:
@@ -56,10 +68,16 @@ def _config(params: GptqParams | AwqParams, work: Path) -> Any:
     )
 
 
-def _dtype(device: str) -> Any:
-    import torch
-
-    return torch.bfloat16 if device == "cpu" or torch.cuda.is_bf16_supported() else torch.float16
+def _tidy(out: Path) -> None:
+    """Keep what serves: no timings, no name of a working folder; readable by everybody."""
+    (out / LOG).unlink(missing_ok=True)
+    for name in ("config.json", "quantize_config.json"):
+        config = json.loads((out / name).read_text())
+        quantization = config.get("quantization_config", config)
+        quantization["meta"].pop("offload_to_disk_path", None)
+        (out / name).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    for file in out.iterdir():
+        file.chmod(0o644)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from finery.sources.errors import SourceError
 
@@ -36,6 +37,7 @@ def dequantize(file: Path, base: Path) -> None:
                 quantization_config=GgufConfig(dequantize=True),
             )
             tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+            _split_digits(tokenizer, file)
     except (ValueError, LookupError, TypeError, RuntimeError, struct.error) as error:
         cause = next(iter(str(error).splitlines()), type(error).__name__)
         raise SourceError(
@@ -47,6 +49,17 @@ def dequantize(file: Path, base: Path) -> None:
     model.save_pretrained(base)
     tokenizer.save_pretrained(base)
     _tidy(base)
+
+
+def _split_digits(tokenizer: Any, file: Path) -> None:
+    """Give SmolLM its digit splitter: GGUF only names it, and transformers reads past the name."""
+    import gguf
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+
+    kind = gguf.GGUFReader(file).get_field("tokenizer.ggml.pre")
+    if kind is not None and kind.contents() == "smollm":
+        splitters = [Digits(individual_digits=True), ByteLevel(add_prefix_space=False)]
+        tokenizer.backend_tokenizer.pre_tokenizer = Sequence(splitters)
 
 
 @contextmanager
