@@ -43,7 +43,7 @@ def test_the_code_a_stage_depends_on_is_the_code_it_imports(
         imported, listed = imported_files(imports, name.partition("@")[0]), listed_files(stage)
         wrong += [f"{name}: add {file} to its deps" for file in sorted(imported - listed)]
         wrong += [
-            f"{name}: take {file} out of its deps; it never imports it"
+            f"{name}: take {file} out of its deps (or list its folder's modules): not imported"
             for file in sorted(listed - imported)
             if file.name != "__init__.py"
         ]

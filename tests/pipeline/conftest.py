@@ -1,0 +1,97 @@
+"""The pipeline on the tiny model: made once, run once, copied for each test that changes it."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+LEFT_OUT = ("tests/", "bench/", "reports/", "dvc.lock")
+ROWS = {"identity": 12, "handbook": 12, "identity_test": 3, "handbook_test": 3}
+SETTINGS = {
+    "model.source": "path:tiny",
+    "model.sha256": None,
+    "data.cutoff_len": 80,
+    "data.calibration_samples": 16,
+    "train.num_train_epochs": 8,
+    "train.per_device_batch_size": 4,
+    "train.logging_steps": 1,
+    "train.eval_steps": 20,
+    "train.save_steps": 4,
+    "quantize.gptq.group_size": 32,
+    "quantize.awq.group_size": 32,
+    "evaluate.max_new_tokens": 8,
+    "gate.rules": [{"model": "merged", "metric": "all.perplexity", "max": 1.0e9}],
+}
+COMMIT = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in {
+        "NAME": "Tester",
+        "EMAIL": "tester@example.org",
+        "DATE": "2026-01-01T00:00:00Z",
+    }.items()
+}
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of this repository as they are now: all projects of a session start from these."""
+    folder = tmp_path_factory.mktemp("sources")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file() and not name.startswith(LEFT_OUT):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def new_project(
+    sources: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Project]:
+    """Makes a project of these sources, the tiny model and few rows, of which nothing ran."""
+
+    def make(name: str) -> Project:
+        home = tmp_path_factory.mktemp(name)
+        project = Project(home / "project", home / "dvc")
+        shutil.copytree(sources, project.folder)
+        shutil.copytree(tiny_model, project.folder / "tiny")
+        for dataset, count in ROWS.items():
+            rows = json.loads(project.read(f"data/raw/{dataset}.json"))[:count]
+            project.write(f"data/raw/{dataset}.json", json.dumps(rows, indent=2))
+        for key, value in SETTINGS.items():
+            project.set(key, value)
+        _commit(project)
+        return project
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pipeline(new_project: Callable[[str], Project]) -> Project:
+    """A project whose stages all ran. Tests may only look at it; see `project`."""
+    project = new_project("pipeline")
+    outcome = project.repro()
+    assert outcome.status == 0, outcome.output
+    return project
+
+
+@pytest.fixture
+def project(pipeline: Project, tmp_path: Path) -> Project:
+    """A copy of the finished pipeline, to change and to run."""
+    return pipeline.copied_to(tmp_path / "project")
+
+
+def _commit(project: Project) -> None:
+    """A commit that is the same wherever and whenever it is made: packages name it."""
+    environment = os.environ | COMMIT | {"GIT_CONFIG_GLOBAL": os.devnull}
+    for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "Tiny"]):
+        subprocess.run(["git", *arguments], cwd=project.folder, env=environment, check=True)

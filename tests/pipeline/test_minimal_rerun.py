@@ -1,0 +1,267 @@
+"""What a change makes stale, and what it can reach: a row a change.
+
+`stale` are the stages whose own inputs changed: they run for certain, and nothing above them or
+beside them does. `reached` are these and all stages below: the most that can run, if every output
+comes out different.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .project import Project
+
+ROOT = Path(__file__).resolve().parents[2]
+QUANTIZE = {"quantize@gptq", "quantize@awq"}
+EVALUATE = {"evaluate@base", "evaluate@merged", "evaluate@gptq", "evaluate@awq"}
+PACKAGE = {"package@merged", "package@gptq", "package@awq"}
+FROM_GATE = {"gate"} | PACKAGE
+FROM_EVALUATE = EVALUATE | FROM_GATE
+FROM_GPTQ = {"quantize@gptq", "evaluate@gptq"} | FROM_GATE
+FROM_AWQ = {"quantize@awq", "evaluate@awq"} | FROM_GATE
+FROM_QUANTIZE = FROM_GPTQ | FROM_AWQ
+FROM_MERGE = {"merge", "evaluate@merged"} | FROM_QUANTIZE
+FROM_TRAIN = {"train"} | FROM_MERGE
+FROM_PREPARE = {"prepare", "evaluate@base"} | FROM_TRAIN
+ALL = {"download"} | FROM_PREPARE
+NOTHING: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Change:
+    id: str
+    edit: Callable[[Project], object]
+    stale: set[str]
+    reached: set[str]
+
+
+def setting(key: str, value: object, stale: set[str], reached: set[str]) -> Change:
+    def edit(project: Project) -> None:
+        assert project.setting(key) != value, f"{key} is {value} already"
+        project.set(key, value)
+
+    return Change(key, edit, stale, reached)
+
+
+def code(path: str, stale: set[str], reached: set[str]) -> Change:
+    def edit(project: Project) -> None:
+        project.write(path, project.read(path) + "\n# edited\n")
+
+    return Change(path, edit, stale, reached)
+
+
+def dataset(name: str) -> Change:
+    def edit(project: Project) -> None:
+        file = f"data/raw/{name}.json"
+        rows = json.loads(project.read(file))
+        rows[1]["output"] += " Really."
+        project.write(file, json.dumps(rows, indent=2))
+
+    return Change(f"a row of {name}.json", edit, {"prepare"}, FROM_PREPARE)
+
+
+def no_change(id: str, edit: Callable[[Project], object]) -> Change:
+    return Change(id, edit, NOTHING, NOTHING)
+
+
+def entry_of_used_dataset(project: Project) -> None:
+    old = '"file_name": "handbook.json"'
+    project.replace("data/raw/dataset_info.json", old, f'{old}, "columns": {{"query": "input"}}')
+
+
+def entry_of_new_dataset(project: Project) -> None:
+    new = '"unused": {"file_name": "unused.json"},'
+    project.replace("data/raw/dataset_info.json", "{", "{" + new)
+
+
+def params_in_another_order(project: Project) -> None:
+    text = project.read("params.yaml")
+    head, *sections = text.split("\n\n")
+    project.write("params.yaml", "\n\n".join([head, *(s.strip("\n") for s in sections[::-1])]))
+
+
+def touch_everything(project: Project) -> None:
+    touched = 0
+    for top in ("data/raw", "finery", "stages", "templates", "models", "params.yaml", "dvc.yaml"):
+        for file in project.contents(top):
+            os.utime(project.folder / file)
+            touched += 1
+    assert touched > 100
+
+
+def there_and_back(project: Project) -> None:
+    project.set("train.seed", 7)
+    assert project.plan() == ({"train"} | PACKAGE, FROM_TRAIN)
+    project.set("train.seed", 42)
+    rows = project.read("data/raw/identity.json")
+    project.write("data/raw/identity.json", "[]")
+    assert project.plan() == ({"prepare"}, FROM_PREPARE)
+    project.write("data/raw/identity.json", rows)
+
+
+SETTINGS = [
+    setting("model.chat_template", "templates/chatml.jinja", {"download"} | PACKAGE, ALL),
+    setting("model.source", "path:elsewhere", {"download"} | PACKAGE, ALL),
+    setting("model.trust_remote_code", True, {"download"} | PACKAGE, ALL),
+    setting("data.train", ["identity"], {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("data.test", ["identity_test"], {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("data.variables.name", "Sorrel", {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("data.cutoff_len", 64, {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("data.val_size", 0.2, {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("data.calibration_samples", 8, {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("data.seed", 7, {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("train.learning_rate", 0.002, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.num_train_epochs", 3, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.per_device_batch_size", 2, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.save_steps", 7, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.lora.rank", 4, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.lora.target_modules", ["q_proj"], {"train"} | PACKAGE, FROM_TRAIN),
+    setting("merge.dtype", "float32", {"merge"} | PACKAGE, FROM_MERGE),
+    setting("quantize.gptq.bits", 8, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
+    setting("quantize.gptq.damp_percent", 0.1, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
+    setting("quantize.awq.group_size", 64, {"quantize@awq"} | PACKAGE, FROM_AWQ),
+    setting("quantize.awq.clip", True, {"quantize@awq"} | PACKAGE, FROM_AWQ),
+    setting("evaluate.max_new_tokens", 9, EVALUATE | PACKAGE, FROM_EVALUATE),
+    setting("evaluate.batch_size", 2, EVALUATE | PACKAGE, FROM_EVALUATE),
+    setting("gate.rules", [], {"gate"} | PACKAGE, FROM_GATE),
+    setting("package.description", "Another.", PACKAGE, PACKAGE),
+    setting("package.language", ["en", "de"], PACKAGE, PACKAGE),
+]
+DATA = [
+    dataset("identity"),
+    dataset("handbook"),
+    dataset("identity_test"),
+    dataset("handbook_test"),
+    Change("entry of a used dataset", entry_of_used_dataset, {"prepare"}, FROM_PREPARE),
+    # The folder is what prepare depends on. Its outputs come out the same, so that nothing below
+    # it runs: see test_real_rerun.py.
+    Change("entry of an unused dataset", entry_of_new_dataset, {"prepare"}, FROM_PREPARE),
+    Change(
+        "a new dataset", lambda p: p.write("data/raw/new.json", "[]"), {"prepare"}, FROM_PREPARE
+    ),
+    Change(
+        "the chat template file",
+        lambda p: p.write("templates/chatml.jinja", p.read("templates/chatml.jinja") + "{# #}"),
+        {"download"},
+        ALL,
+    ),
+    Change("a new template", lambda p: p.write("templates/new.jinja", ""), {"download"}, ALL),
+]
+CODE = [
+    code("stages/download.py", {"download"}, ALL),
+    code("stages/prepare.py", {"prepare"}, FROM_PREPARE),
+    code("stages/train.py", {"train"}, FROM_TRAIN),
+    code("stages/merge.py", {"merge"}, FROM_MERGE),
+    code("stages/quantize.py", QUANTIZE, FROM_QUANTIZE),
+    code("stages/evaluate.py", EVALUATE, FROM_EVALUATE),
+    code("stages/gate.py", {"gate"}, FROM_GATE),
+    code("stages/package.py", PACKAGE, PACKAGE),
+    code("finery/sources/pypi.py", {"download"}, ALL),
+    code("finery/data/alpaca.py", {"prepare"}, FROM_PREPARE),
+    code(
+        "finery/data/prepared.py",
+        {"prepare", "merge"} | QUANTIZE | EVALUATE,
+        FROM_PREPARE,
+    ),
+    code("finery/training/loss.py", {"train"}, FROM_TRAIN),
+    code("finery/merging/lora.py", {"merge"}, FROM_MERGE),
+    code("finery/quantization/quantizer.py", QUANTIZE, FROM_QUANTIZE),
+    code("finery/evaluation/scores.py", EVALUATE, FROM_EVALUATE),
+    code("finery/packaging/card.py", PACKAGE, PACKAGE),
+    code("finery/gate.py", {"gate"}, FROM_GATE),
+    code("finery/errors.py", ALL - QUANTIZE, ALL),
+    code("finery/lineage.py", ALL - {"gate"}, ALL),
+    code("finery/models.py", {"train", "merge"} | EVALUATE, FROM_TRAIN | {"evaluate@base"}),
+    code("finery/model_files.py", {"merge"} | QUANTIZE, FROM_MERGE),
+    code("finery/tokenizers.py", {"prepare", "train"} | EVALUATE, FROM_PREPARE),
+    code("finery/params/section.py", ALL, ALL),
+    code("finery/params/model.py", {"download"} | PACKAGE, ALL),
+    code("finery/params/data.py", {"prepare"} | PACKAGE, FROM_PREPARE),
+    code("finery/params/train.py", {"train"} | PACKAGE, FROM_TRAIN),
+    code("finery/params/merge.py", {"merge"} | PACKAGE, FROM_MERGE),
+    code("finery/params/quantize.py", QUANTIZE | PACKAGE, FROM_QUANTIZE),
+    code("finery/params/evaluate.py", EVALUATE | PACKAGE, FROM_EVALUATE),
+    code("finery/params/gate.py", {"gate"} | PACKAGE, FROM_GATE),
+    code("finery/params/package.py", PACKAGE, PACKAGE),
+    code("finery/params/schema.py", PACKAGE, PACKAGE),
+    code("finery/stage.py", NOTHING, NOTHING),
+    code("finery/check.py", NOTHING, NOTHING),
+    code("finery/resume.py", NOTHING, NOTHING),
+    code("finery/timings.py", NOTHING, NOTHING),
+    code("finery/cli.py", NOTHING, NOTHING),
+    code("finery/layer_widths.py", NOTHING, NOTHING),
+    code("finery/__init__.py", NOTHING, NOTHING),
+]
+NO_CHANGES = [
+    no_change("nothing", lambda p: None),
+    no_change(
+        "a comment in params.yaml",
+        lambda p: p.write("params.yaml", "# A comment.\n" + p.read("params.yaml")),
+    ),
+    no_change(
+        "0.001 for 1.0e-3", lambda p: p.replace("params.yaml", "rate: 1.0e-3", "rate: 0.001")
+    ),
+    no_change("1e-3 for 1.0e-3", lambda p: p.replace("params.yaml", "rate: 1.0e-3", "rate: 1e-3")),
+    no_change("quotes in params.yaml", lambda p: p.replace("params.yaml", "cosine", "'cosine'")),
+    no_change(
+        "white space in params.yaml",
+        lambda p: p.write("params.yaml", p.read("params.yaml").replace("\n\n", "\n\n\n") + "\n"),
+    ),
+    no_change("sections of params.yaml in another order", params_in_another_order),
+    no_change("every file touched", touch_everything),
+    no_change("there and back", there_and_back),
+    no_change("README", lambda p: p.write("README.md", "# Another\n")),
+    no_change("a test", lambda p: p.write("tests/test_new.py", "def test_new(): ...\n")),
+    no_change("a project setting", lambda p: p.replace("pyproject.toml", "0.1.0", "0.1.1")),
+    no_change("a file beside the data", lambda p: p.write("data/notes.txt", "Later.\n")),
+    no_change("compiled code", lambda p: p.write("finery/data/__pycache__/x.pyc", "x")),
+    no_change(
+        "a comment in dvc.yaml",
+        lambda p: p.write("dvc.yaml", "# A comment.\n" + p.read("dvc.yaml")),
+    ),
+]
+CHANGES = [*SETTINGS, *DATA, *CODE, *NO_CHANGES]
+
+
+@pytest.fixture(scope="module")
+def shared(pipeline: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A copy that all rows change in turn, each undoing what it did."""
+    project = pipeline.copied_to(tmp_path_factory.mktemp("rows") / "project")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in project.dvc_settings().items():
+            patch.setenv(name, value)
+        yield project
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.id)
+def test_exactly_what_a_change_concerns_runs_again(shared: Project, change: Change) -> None:
+    with shared.undone():
+        change.edit(shared)
+        assert shared.plan() == (change.stale, change.reached)
+
+
+def test_the_rows_undo_what_they_did(shared: Project, pipeline: Project) -> None:
+    """Runs after the rows, whose verdicts would mean nothing if one left something behind."""
+    written = ("data/raw", "finery", "params.yaml", "stages", "templates", "dvc.yaml")
+    assert shared.contents(*written) == pipeline.contents(*written)
+    assert shared.plan() == (NOTHING, NOTHING)
+
+
+def test_every_stage_area_section_and_dataset_has_a_row() -> None:
+    ids = {change.id for change in CHANGES}
+    stages = {f"stages/{file.name}" for file in (ROOT / "stages").glob("[a-z]*.py")}
+    assert stages <= ids
+    modules = [file.relative_to(ROOT) for file in (ROOT / "finery").glob("*/[a-z]*.py")]
+    areas = {module.parts[1] for module in modules}
+    assert areas <= {id.split("/")[1] for id in ids if id.startswith("finery/")}
+    assert {f"finery/{file.name}" for file in (ROOT / "finery").glob("[a-z]*.py")} <= ids
+    sections = {f"finery/params/{f.name}" for f in (ROOT / "finery/params").glob("[a-z]*.py")}
+    assert sections <= ids
+    keys = {change.id.split(".")[0] for change in SETTINGS}
+    assert {Path(name).stem for name in sections} - {"schema", "section"} == keys
+    datasets = {file.name for file in (ROOT / "data/raw").glob("*.json")} - {"dataset_info.json"}
+    assert {f"a row of {name}" for name in datasets} <= ids
