@@ -1,13 +1,10 @@
 """Load any of the pipeline's models to evaluate it: dense or quantized."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from finery.models import compute_dtype, device, load_model
-
-WORK = Path(".finery/work")
 
 
 def load_for_evaluation(model: Path) -> Any:
@@ -28,13 +25,40 @@ def load_for_evaluation(model: Path) -> Any:
 
 
 def _dequantized(model: Path) -> Any:
+    """The quantized model with plain float32 layers of the very weights its 4 bits stand for."""
     import torch
-    from gptqmodel.utils.model_dequant import dequantize_model
+    from gptqmodel import BACKEND, GPTQModel
 
-    work = WORK / f"dequantized-{model.name}"
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        dequantize_model(model, work, target_dtype=torch.float32)
-        return load_model(work, "float32")
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    config = json.loads((model / "config.json").read_text())["quantization_config"]
+    backend = BACKEND.AWQ_TORCH if config["quant_method"] == "awq" else BACKEND.GPTQ_TORCH
+    loaded = GPTQModel.load(str(model), device="cpu", backend=backend, dtype=torch.float16).model
+    packed = [(name, part) for name, part in loaded.named_modules() if hasattr(part, "qweight")]
+    for name, part in packed:
+        loaded.set_submodule(name, _linear(_weight(part), part.bias))
+    return loaded.float().eval()
+
+
+def _weight(packed: Any) -> Any:
+    """The (in, out) matrix that a packed layer multiplies with; AWQ's layer has no method for it."""
+    from gptqmodel.nn_modules.qlinear.torch_awq import AwqTorchLinear
+    from gptqmodel.quantization.awq.utils.packing_utils import dequantize_gemm
+
+    if not isinstance(packed, AwqTorchLinear):
+        return packed.dequantize_weight()
+    return dequantize_gemm(
+        qweight=packed.qweight,
+        qzeros=packed.qzeros,
+        scales=packed.scales,
+        bits=packed.bits,
+        group_size=packed.group_size,
+    )
+
+
+def _linear(weight: Any, bias: Any) -> Any:
+    import torch
+
+    linear = torch.nn.Linear(*weight.shape, bias=bias is not None, device="meta")
+    linear.weight = torch.nn.Parameter(weight.T.float().contiguous(), requires_grad=False)
+    if bias is not None:
+        linear.bias = torch.nn.Parameter(bias.float(), requires_grad=False)
+    return linear
