@@ -33,4 +33,6 @@ def _header(file: Path) -> dict:
             header = json.loads(stream.read(size))
         except ValueError:
             return {}
+    if not isinstance(header, dict):
+        return {}
     return {name: value for name, value in header.items() if name != "__metadata__"}

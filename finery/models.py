@@ -1,6 +1,8 @@
 """Load a model folder: safetensors only, from its files alone, its own code only if allowed."""
 
+import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,13 @@ def compute_dtype() -> str:
 def be_quiet() -> None:
     """Keep the libraries' warnings and bars for loading out of a stage's output."""
     import transformers
+    from logbar import LogBar
 
+    LogBar.shared().setLevel("ERROR")  # GPTQModel greets whoever imports PEFT
+    for noisy in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="'pin_memory' argument")
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

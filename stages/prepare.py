@@ -59,7 +59,7 @@ def prepare(
 
     for folder, names in ((train, params.train), (test, params.test)):
         key = "prepare" if folder is train else "test"
-        lineage.write(folder, [], key, _record(params, tokenizer, names, loaded))
+        lineage.write(folder, [], key, _record(tokenizer, names, loaded))
     text = json.dumps(
         {
             "samples": {name: len(loaded[name]) for name in loaded},
@@ -96,15 +96,11 @@ def _test_row(tokenizer: Any, example: Example) -> dict[str, Any]:
     }
 
 
-def _record(
-    params: DataParams, tokenizer: Any, names: list[str], loaded: dict[str, list[Example]]
-) -> dict[str, Any]:
+def _record(tokenizer: Any, names: list[str], loaded: dict[str, list[Example]]) -> dict[str, Any]:
     return {
         "datasets": {
             name: {"rows": len(loaded[name]), "sha256": fingerprint(loaded[name])} for name in names
         },
-        "variables": params.variables,
-        "cutoff_len": params.cutoff_len,
         "chat_template_sha256": template_hash(tokenizer),
     }
 

@@ -35,6 +35,7 @@ def tokenize(tokenizer: Any, example: Example, cutoff_len: int) -> Sample:
     their end. Raises `TemplateError` naming the row if the template reorders or drops turns.
     """
     try:
+        _refuse_control_tokens(tokenizer, example.messages)
         text, spans = render(tokenizer, example.messages)
         encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         mask = assistant_mask(spans, encoded["offset_mapping"])
@@ -43,6 +44,16 @@ def tokenize(tokenizer: Any, example: Example, cutoff_len: int) -> Sample:
     ids = encoded["input_ids"]
     labels = [token if counted else IGNORED for token, counted in zip(ids, mask, strict=True)]
     return Sample(ids[:cutoff_len], labels[:cutoff_len], cut=len(ids) > cutoff_len)
+
+
+def _refuse_control_tokens(tokenizer: Any, messages: Sequence[Message]) -> None:
+    """Words of a dataset that read as a control token would become one, and end the turn early."""
+    for message in messages:
+        for token in tokenizer.all_special_tokens:
+            if token in message["content"]:
+                raise TemplateError(
+                    f"{message['role']}: contains the control token {token}; remove it"
+                )
 
 
 def render_prompt(tokenizer: Any, messages: Sequence[Message]) -> str:

@@ -39,7 +39,7 @@ def _dequantized(model: Path) -> Any:
 
 
 def _weight(packed: Any) -> Any:
-    """The (in, out) matrix that a packed layer multiplies with; AWQ's layer has no method for it."""
+    """The (in, out) matrix a packed layer multiplies with; AWQ's layer has no method for it."""
     from gptqmodel.nn_modules.qlinear.torch_awq import AwqTorchLinear
     from gptqmodel.quantization.awq.utils.packing_utils import dequantize_gemm
 

@@ -25,7 +25,10 @@ def merge_lora(base: Path, adapter: Path, dtype: str, probes: list[list[int]]) -
     import torch
     from peft import PeftModel
 
-    model = PeftModel.from_pretrained(load_model(base, "float32"), adapter).eval()
+    try:
+        model = PeftModel.from_pretrained(load_model(base, "float32"), adapter).eval()
+    except RuntimeError:  # PEFT's, with a line for each tensor of another shape
+        raise MergeError(f"{adapter} does not fit {base}; run `dvc repro train` again") from None
     expected = _logits(model, probes)
     merged = model.merge_and_unload(safe_merge=True)
     exact = compare(expected, _logits(merged, probes))

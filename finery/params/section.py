@@ -7,5 +7,5 @@ class Section(BaseModel):
     """A mapping of params.yaml: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
     )

@@ -4,16 +4,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
-
 COMPLETE = "complete"
 
 
-class MarkComplete(TrainerCallback):
-    """Marks a checkpoint once all of its files are written."""
+def mark_complete() -> Any:
+    """A Trainer callback that marks a checkpoint once all of its files are written."""
+    from transformers import TrainerCallback
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+    class MarkComplete(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+
+    return MarkComplete()
 
 
 def last_complete(checkpoints: Path) -> Path | None:

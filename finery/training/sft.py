@@ -6,7 +6,7 @@ from typing import Any
 from finery.models import compute_dtype, load_model
 from finery.params.train import Precision, TrainParams
 from finery.tokenizers import load_tokenizer
-from finery.training.checkpoints import MarkComplete
+from finery.training.checkpoints import mark_complete
 
 
 def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path) -> Any:
@@ -24,7 +24,7 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
         eval_dataset=validation if len(validation) else None,
         processing_class=load_tokenizer(base),
         peft_config=_lora(params),
-        callbacks=[MarkComplete()],
+        callbacks=[mark_complete()],
     )
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from finery.training.checkpoints import MarkComplete, last_complete
+from finery.training.checkpoints import last_complete, mark_complete
 
 
 def checkpoint(folder: Path, step: int, complete: bool) -> Path:
@@ -13,7 +13,7 @@ def checkpoint(folder: Path, step: int, complete: bool) -> Path:
     if complete:
         arguments = TrainingArguments(output_dir=str(folder), report_to="none")
         state = TrainerState(global_step=step)
-        MarkComplete().on_save(arguments, state, TrainerControl())
+        mark_complete().on_save(arguments, state, TrainerControl())
     return path
 
 
