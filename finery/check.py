@@ -52,6 +52,9 @@ def _model(params: Params) -> Path | None:
     """The folder of the model that params.yaml names; None while models/base is still another."""
     if params.model.scheme == "path":
         return Path(params.model.source.removeprefix("path:"))
-    downloaded = lineage.read(BASE).get("download", {}).get("source", params.model.source)
+    try:
+        downloaded = lineage.read(BASE).get("download", {}).get("source", params.model.source)
+    except ValueError:  # damaged: download makes it anew
+        return None
     same = downloaded.partition("@")[0] == params.model.source.partition("@")[0]
     return BASE if same else None

@@ -28,7 +28,7 @@ def rouge(answer: str, reference: str) -> dict[str, float]:
 
     scorer = RougeScorer(["rouge1", "rouge2", "rougeL"], tokenizer=_Words())
     scores = scorer.score(reference, answer)
-    return {name: score.fmeasure for name, score in scores.items()}
+    return {name: float(score.fmeasure) for name, score in scores.items()}
 
 
 def bleu(answers: Sequence[str], references: Sequence[str]) -> float:

@@ -4,11 +4,12 @@ import os
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LAYER = re.compile(rb"[Ll]ayers? (\d+) of (\d+)|Quantizing layer (\d+)[^\d]+(\d+)")
+LAYER = re.compile(rb"Quantizing layer (\d+) of (\d+)")
 EVERY_SECONDS = 5.0
 
 
@@ -42,8 +43,8 @@ def logged(log: Path) -> Iterator[None]:
 
 
 def _watch(log: Path, terminal: int, done: threading.Event) -> None:
-    """Write the last layer that the log names to the terminal whenever it has changed."""
-    last, offset = b"", 0
+    """Write a line to the terminal whenever the log has come to another layer."""
+    start, last, offset = time.monotonic(), None, 0
     while not done.wait(EVERY_SECONDS):
         with log.open("rb") as stream:
             stream.seek(offset)
@@ -51,5 +52,12 @@ def _watch(log: Path, terminal: int, done: threading.Event) -> None:
             offset += len(text)
         if (found := LAYER.findall(text)) and found[-1] != last:
             last = found[-1]
-            at, of = [part.decode() for part in last if part]
-            os.write(terminal, f"layer {at} of {of}\n".encode())
+            line = _progress(*map(int, last), time.monotonic() - start)
+            os.write(terminal, line.encode())
+
+
+def _progress(layer: int, final: int, seconds: float) -> str:
+    """The log counts layers from 0; what is done is known once the first one is."""
+    each = seconds / layer if layer else 0
+    left = f", {each:.1f} s each, {each * (final + 1 - layer):.0f} s left"
+    return f"layer {layer + 1} of {final + 1}{left if layer else ''}\n"

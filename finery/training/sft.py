@@ -1,5 +1,6 @@
 """Supervised fine-tuning of a LoRA adapter: TRL's SFTTrainer on samples that are tokens."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ from finery.training.checkpoints import mark_complete
 def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path) -> Any:
     """An SFTTrainer over `data`/train.parquet, watching `data`/validation.parquet.
 
-    Its checkpoints go to `checkpoints`; each is marked once it is whole.
+    Its checkpoints go to `checkpoints`; each is marked once it is whole. Unless a launcher such
+    as torchrun has started it, it trains on one GPU, the first that CUDA_VISIBLE_DEVICES names.
     """
+    if "WORLD_SIZE" not in os.environ:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.partition(",")[0]
     from finery.training.cpu_loss import CpuLossTrainer
 
     validation = _dataset(data / "validation.parquet")
@@ -29,6 +34,7 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
 
 
 def _arguments(params: TrainParams, checkpoints: Path, validate: bool) -> Any:
+    import torch
     from trl import SFTConfig
 
     dtype = _dtype(params.precision)
@@ -55,6 +61,7 @@ def _arguments(params: TrainParams, checkpoints: Path, validate: bool) -> Any:
         logging_nan_inf_filter=False,
         seed=params.seed,
         report_to="none",
+        dataloader_pin_memory=torch.cuda.is_available(),
         max_length=None,  # prepare has cut the samples
         dataset_kwargs={"skip_prepare_dataset": True},
     )
