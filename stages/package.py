@@ -1,18 +1,16 @@
 """package: a model that passed the gate, as a folder that transformers and vLLM load as it is."""
 
 import hashlib
-import json
 from pathlib import Path
 
 from finery import lineage
+from finery.chat_template import TEMPLATE, chat_template
 from finery.packaging import git
 from finery.packaging.card import model_card
 from finery.packaging.contents import place, read_json
 from finery.packaging.errors import PackageError
 from finery.packaging.facts import Facts
-from finery.packaging.generation import CONFIG, generation_config
 from finery.packaging.manifest import write_manifest
-from finery.packaging.template import TEMPLATE, chat_template
 from finery.packaging.verify import verify
 from finery.params.schema import Params
 
@@ -21,8 +19,8 @@ def package(params: Params, model: Path, metrics: Path, gate: Path, *, package: 
     """Put a model folder, its card and its manifest into `package`.
 
     `metrics` is the evaluation of this very model, `gate` the report of the gate. Raises
-    `PackageError` if the gate was not passed, a file of the model is missing or a pickle, or the
-    chat template is not the one that the model was trained with.
+    `PackageError` if the gate was not passed, a file of the model is missing or a pickle, the
+    chat template is not the one that the model was trained with, or nothing ends its answers.
     """
     report, records = read_json(gate), lineage.read(model)
     if report.get("passed") is not True:
@@ -30,7 +28,7 @@ def package(params: Params, model: Path, metrics: Path, gate: Path, *, package: 
     template = chat_template(model)
     template_sha256 = hashlib.sha256(template.encode()).hexdigest()
     _check_trained_with(template_sha256, records, model)
-    stops = generation_config(model)
+    _check_stops(model)
     config = read_json(model / "config.json")
     facts = Facts(
         params.package,
@@ -44,7 +42,6 @@ def package(params: Params, model: Path, metrics: Path, gate: Path, *, package: 
     package.mkdir()
     place(model, package)
     (package / TEMPLATE).write_text(template, encoding="utf-8")
-    (package / CONFIG).write_text(json.dumps(stops, indent=2) + "\n", encoding="utf-8")
     (package / "README.md").write_text(model_card(facts), encoding="utf-8")
     manifest = write_manifest(
         package,
@@ -69,6 +66,16 @@ def _check_trained_with(sha256: str, records: dict, model: Path) -> None:
         raise PackageError(
             f"{model}: its chat template is not the one it was trained with"
             f" ({sha256[:12]}, not {trained[:12]}); run the pipeline from prepare again"
+        )
+
+
+def _check_stops(model: Path) -> None:
+    """The download stage settled where answers end, and the file came along unchanged."""
+    file = model / "generation_config.json"
+    if not file.exists() or read_json(file).get("eos_token_id") in (None, []):
+        raise PackageError(
+            f"{file}: missing or without eos_token_id, so nothing would end an answer;"
+            " run the pipeline from download again"
         )
 
 

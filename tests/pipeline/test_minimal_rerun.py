@@ -175,6 +175,7 @@ CODE = [
     code("finery/gate.py", {"gate"}, FROM_GATE),
     code("finery/errors.py", ALL - QUANTIZE, ALL),
     code("finery/lineage.py", ALL - {"gate"}, ALL),
+    code("finery/chat_template.py", {"download"} | PACKAGE, ALL),
     code("finery/models.py", {"train", "merge"} | EVALUATE, FROM_TRAIN | {"evaluate@base"}),
     code("finery/model_files.py", {"merge"} | QUANTIZE, FROM_MERGE),
     code("finery/tokenizers.py", {"prepare", "train"} | EVALUATE, FROM_PREPARE),

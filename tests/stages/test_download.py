@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from finery.chat_template import ChatTemplateError
 from finery.params.model import ModelParams
-from finery.sources.errors import SourceError
 from stages.download import download
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +60,7 @@ def test_a_template_replaces_the_models_own(tiny_model: Path, tmp_path: Path) ->
 def test_a_template_that_is_not_jinja(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.jinja").write_text("{% for m in messages %}")
     params = ModelParams(source=f"path:{tiny_model}", chat_template="templates/bad.jinja")
-    with pytest.raises(SourceError, match=r"^chat template, line 1: ") as caught:
+    with pytest.raises(ChatTemplateError, match=r"^chat template, line 1: ") as caught:
         download(params, tmp_path, base=tmp_path / "base")
     assert "\n" not in str(caught.value)
 

@@ -15,10 +15,12 @@ from finery import lineage
 from finery.packaging.errors import PackageError
 from finery.packaging.verify import verify
 from finery.params.package import PackageParams
+from finery.params.schema import load
 from stages.package import package
 
 ROOT = Path(__file__).resolve().parents[2]
-PARAMS = PackageParams(name="boat", license="apache-2.0", language=["en"], description="Boats.")
+BOAT = PackageParams(name="boat", license="apache-2.0", language=["en"], description="Boats.")
+PARAMS = load(ROOT / "params.yaml").model_copy(update={"package": BOAT})
 METRICS = {"test": {"loss": 1.5, "perplexity": 4.5}, "all": {"loss": 1.5, "perplexity": 4.5}}
 GATE = {"passed": True, "rules": [{"rule": "merged test.loss <= 2", "value": 1.5, "passed": True}]}
 END = 2
@@ -64,16 +66,29 @@ def test_transformers_loads_it_and_the_card_runs(project: Path, monkeypatch, cap
     assert ran["inputs"]["input_ids"][0, 0] == 1
 
 
-def test_a_lacking_stop_token_reaches_the_loaded_model(project: Path):
-    from transformers import GenerationConfig
-
+def test_the_generation_config_is_the_models_own(project: Path):
     config = project / "models/merged/generation_config.json"
-    settings = {"eos_token_id": 0, "do_sample": True, "temperature": 0.7}
-    config.write_text(json.dumps(settings))
-    loaded = GenerationConfig.from_pretrained(make(project))
-    assert loaded.eos_token_id == [0, END]
-    assert (loaded.do_sample, loaded.temperature) == (True, 0.7)
-    assert json.loads(config.read_text()) == settings
+    config.write_text('{"eos_token_id": [2, 0], "do_sample": true, "temperature": 0.7}')
+    assert (make(project) / config.name).read_bytes() == config.read_bytes()
+
+
+@pytest.mark.parametrize("text", [None, "{}", '{"eos_token_id": null}', '{"eos_token_id": []}'])
+def test_a_model_that_nothing_stops_is_refused(project: Path, text: str | None):
+    config = project / "models/merged/generation_config.json"
+    config.unlink() if text is None else config.write_text(text)
+    with pytest.raises(PackageError, match=r"eos_token_id.*from download again") as caught:
+        make(project)
+    assert "\n" not in str(caught.value)
+    assert not (project / "package").exists()
+
+
+def test_a_template_within_the_tokenizer_config_becomes_a_file(project: Path):
+    model = project / "models/merged"
+    template = (model / "chat_template.jinja").read_text()
+    (model / "chat_template.jinja").unlink()
+    config = model / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"chat_template": template}))
+    assert (make(project) / "chat_template.jinja").read_text() == template
 
 
 def test_the_manifest_says_what_it_was_made_from(project: Path):
@@ -87,6 +102,7 @@ def test_the_manifest_says_what_it_was_made_from(project: Path):
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
     assert manifest["lineage"] == lineage.read(project / "models/merged")
     assert (manifest["metrics"], manifest["gate"]) == (METRICS, GATE)
+    assert manifest["params"] == PARAMS.model_dump(mode="json")
     template = (made / "chat_template.jinja").read_text()
     assert manifest["chat_template_sha256"] == sha256(template)
     assert str(project) not in (made / "MANIFEST.json").read_text()

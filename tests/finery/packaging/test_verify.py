@@ -17,8 +17,9 @@ def package(tmp_path: Path) -> Path:
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(bytes(3_000_000))
     (folder / "sub/a.txt").write_text("a")
-    facts = {"git": {}, "gate": {}, "metrics": {"t": {"loss": float("nan")}}, "lineage": {}}
-    write_manifest(folder, name="p", chat_template_sha256="0" * 64, **facts)
+    facts = {key: {} for key in ("git", "gate", "params", "lineage")}
+    metrics = {"t": {"loss": float("nan")}}
+    write_manifest(folder, name="p", chat_template_sha256="0" * 64, metrics=metrics, **facts)
     return folder
 
 

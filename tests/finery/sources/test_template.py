@@ -5,30 +5,20 @@ import pytest
 
 from finery.sources.errors import SourceError
 from finery.sources.generation import stop_at_end_of_turn
-from finery.sources.template import chat_template, end_of_turn, override
+from finery.sources.template import override
 
-MARKED = (
-    "{% for m in messages %}"
-    "{% generation %}{{ m.content }}<|im_end|>{% endgeneration %}"
-    "{% endfor %}"
-)
+END_OF_TEXT, END = 0, 2
+SILENT = "{% for m in messages %}{{ m.content }}{% endfor %}"
 
 
-def test_the_embedded_template_is_found(model: Path) -> None:
-    embedded = json.loads((model / "tokenizer_config.json").read_text())["chat_template"]
-    assert chat_template(model) == embedded
+def generation(model: Path) -> dict:
+    return json.loads((model / "generation_config.json").read_text())
 
 
-def test_of_several_the_default_is_found(model: Path) -> None:
-    several = [{"name": "tool", "template": "T"}, {"name": "default", "template": "D"}]
-    (model / "tokenizer_config.json").write_text(json.dumps({"chat_template": several}))
-    assert chat_template(model) == "D"
-
-
-def test_no_template_says_where_to_get_one(model: Path) -> None:
-    (model / "tokenizer_config.json").write_text("{}")
-    with pytest.raises(SourceError, match=r"model\.chat_template.*templates/chatml\.jinja"):
-        chat_template(model)
+def write_generation(model: Path, **settings: object) -> str:
+    text = json.dumps(settings)
+    (model / "generation_config.json").write_text(text)
+    return text
 
 
 def test_override_leaves_one_template_and_the_linked_original_alone(
@@ -48,37 +38,44 @@ def test_override_leaves_one_template_and_the_linked_original_alone(
     assert "chat_template" in json.loads(original.read_text())
 
 
-def test_what_ends_a_turn() -> None:
-    assert end_of_turn(MARKED, {}) == "<|im_end|>"
-
-
-def test_special_tokens_can_be_asked_for() -> None:
-    template = "{% for m in messages %}{{ m.content + eos_token }}\n{% endfor %}"
-    assert end_of_turn(template, {"eos_token": "</s>"}) == "</s>"
-
-
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("known", "expected"),
     [
-        ("{% for m in messages %}\n{{ m.content }", "chat template, line 2: "),
-        ("{{ raise_exception('tools only') }}", "cannot render .*tools only"),
-        ("{{ messages[0].content }}", "leaves out what the assistant says"),
+        (END_OF_TEXT, [END, END_OF_TEXT]),
+        ([END_OF_TEXT], [END, END_OF_TEXT]),
+        (None, [END, END_OF_TEXT]),  # what config.json says
     ],
 )
-def test_a_bad_template_is_one_line(template: str, said: str) -> None:
-    with pytest.raises(SourceError, match=said) as caught:
-        end_of_turn(template, {})
-    assert "\n" not in str(caught.value)
-
-
-def test_the_end_of_a_turn_joins_the_stops(model: Path) -> None:
+def test_the_end_of_a_turn_joins_the_stops(
+    model: Path, known: int | list[int] | None, expected: list[int]
+) -> None:
+    write_generation(model, eos_token_id=known, do_sample=True, top_p=0.9)
     stop_at_end_of_turn(model)
-    generation = json.loads((model / "generation_config.json").read_text())
-    assert generation == {"eos_token_id": [2, 0]}
+    assert generation(model) == {"eos_token_id": expected, "do_sample": True, "top_p": 0.9}
 
 
-def test_a_model_that_stops_already_is_left_alone(model: Path) -> None:
-    text = '{"eos_token_id": [0, 2], "top_p": 0.9}'
-    (model / "generation_config.json").write_text(text)
+def test_without_a_file_the_tokens_come_from_the_config(model: Path) -> None:
+    stop_at_end_of_turn(model)
+    assert generation(model) == {"bos_token_id": 1, "eos_token_id": [END, END_OF_TEXT]}
+
+
+@pytest.mark.parametrize("known", [END, [END], [END_OF_TEXT, END]])
+def test_a_model_that_stops_already_is_left_alone(model: Path, known: int | list[int]) -> None:
+    text = write_generation(model, eos_token_id=known, top_p=0.9)
     stop_at_end_of_turn(model)
     assert (model / "generation_config.json").read_text() == text
+
+
+def test_a_stop_that_only_the_config_knows_is_written_down(model: Path) -> None:
+    """A generation_config.json without it hides it from transformers and vLLM."""
+    (model / "chat_template.jinja").write_text(SILENT)
+    write_generation(model, top_p=0.9)
+    stop_at_end_of_turn(model)
+    assert generation(model) == {"eos_token_id": END_OF_TEXT, "top_p": 0.9}
+
+
+def test_a_model_that_nothing_stops_is_refused(model: Path) -> None:
+    (model / "chat_template.jinja").write_text(SILENT)
+    (model / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(SourceError, match="neither the chat template nor"):
+        stop_at_end_of_turn(model)
