@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(dir=ROOT.parent) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         first, second = (_lock(Path(folder) / name) for name in ("first", "second"))
     differing = sorted(stage for stage in first if first[stage] != second.get(stage))
     if first.keys() != second.keys() or differing:
