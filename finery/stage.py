@@ -10,7 +10,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,31 +61,45 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
 
 def _call(stage: Callable[..., None], name: str, argv: list[str] | None) -> None:
     params = check(Path("params.yaml"))
+    arguments, outputs = _bound(stage, name, params, argv)
+    with _whole(outputs) as partials:
+        stage(**arguments, **partials)
+    if checkpoints := arguments.get("checkpoints"):
+        _remove([checkpoints])
+
+
+def _bound(
+    stage: Callable[..., None], name: str, params: Params, argv: list[str] | None
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """What the stage is called with, and its outputs. Raises `UserError` for a missing input."""
     arguments = _arguments(stage, argv)
-    signature = inspect.signature(stage).parameters
-    outputs: dict[str, Path] = {}
-    for parameter in signature.values():
+    outputs = {}
+    for parameter in inspect.signature(stage).parameters.values():
         if parameter.name == "checkpoints":
             arguments["checkpoints"] = checkpoint_folder(name)
         elif parameter.kind is parameter.KEYWORD_ONLY:
-            outputs[parameter.name] = arguments[parameter.name]
+            outputs[parameter.name] = arguments.pop(parameter.name)
         elif parameter.annotation is Path and not arguments[parameter.name].exists():
             raise UserError(f"{arguments[parameter.name]}: missing; `dvc repro {name}` makes it")
-    if section := _section(next(iter(signature.values()), None), params):
-        arguments[section[0]] = section[1]
+        elif (section := _section(parameter, params)) is not None:
+            arguments[parameter.name] = section
+    return arguments, outputs
+
+
+@contextmanager
+def _whole(outputs: dict[str, Path]) -> Iterator[dict[str, Path]]:
+    """Partial paths to write to; renamed to `outputs` at the end, removed if it is not reached."""
     partials = {key: path.with_name(PARTIAL + path.name) for key, path in outputs.items()}
     _remove(partials.values())
     try:
         for partial in partials.values():
             partial.parent.mkdir(parents=True, exist_ok=True)
-        stage(**{**arguments, **partials})
+        yield partials
         for key, path in outputs.items():
             _remove([path])
             partials[key].rename(path)
     finally:
         _remove(partials.values())
-    if "checkpoints" in arguments:
-        _remove([arguments["checkpoints"]])
 
 
 def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, Any]:
@@ -95,16 +110,17 @@ def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, 
     return vars(parser.parse_args(argv))
 
 
-def _section(parameter: inspect.Parameter | None, params: Params) -> tuple[str, Any] | None:
-    if parameter and parameter.annotation is Params:
-        return parameter.name, params
+def _section(parameter: inspect.Parameter, params: Params) -> Any:
+    """The part of params.yaml that a parameter is annotated with; None if it is no such part."""
+    if parameter.annotation is Params:
+        return params
     for name, field in Params.model_fields.items():
-        if parameter and field.annotation is parameter.annotation:
-            return parameter.name, getattr(params, name)
+        if field.annotation is parameter.annotation:
+            return getattr(params, name)
     return None
 
 
-def _remove(paths: Any) -> None:
+def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
