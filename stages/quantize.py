@@ -17,9 +17,10 @@ def quantize(
     settings = getattr(params, format)
     samples = read_parquet(data / "calibration.parquet")
     tokens = sum(len(sample["input_ids"]) for sample in samples)
-    print(f"calibrating on {len(samples)} samples, {tokens} tokens")
     work = Path(".finery/work") / format
-    with logged(Path(".finery/logs") / f"quantize-{format}.log"):
+    log = Path(".finery/logs") / f"quantize-{format}.log"
+    print(f"calibrating on {len(samples)} samples, {tokens} tokens; GPTQModel's log is {log}")
+    with logged(log):
         calibration = [sample["input_ids"] for sample in samples]
         quantize_model(model, settings, calibration, quantized, work)
     copy_tokenizer(model, quantized)

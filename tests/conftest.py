@@ -1,8 +1,12 @@
 """Tiny real things to run the pipeline on: a 2-layer Llama and a tokenizer trained here."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Read when gptqmodel is imported, which importing PEFT does; it needs two on small machines.
+os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
 
 ROOT = Path(__file__).resolve().parent.parent
 CHATML = ROOT / "templates" / "chatml.jinja"
@@ -19,6 +23,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A 2-layer Llama, 64 wide, with a byte-level BPE tokenizer and a ChatML template."""
     folder = tmp_path_factory.mktemp("tiny") / "model"
     make_tiny_model(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, 128 wide: AWQ's search for a clipping takes 64 output channels at a time."""
+    folder = tmp_path_factory.mktemp("wide") / "model"
+    make_tiny_model(folder, width=128)
     return folder
 
 

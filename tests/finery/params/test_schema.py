@@ -52,7 +52,7 @@ def line_of(text: str) -> int:
         ("rank: 16", "rank: 0", "train.lora.rank: must be greater than or equal to 1, not 0"),
         ("1.0e-3", '"1e-3"', 'train.learning_rate: must be a valid number, not "1e-3"'),
         ("1.0e-3", "1.0", "train.learning_rate: must be less than 1, not 1.0"),
-        ("1.0e-3", ".nan", "train.learning_rate: must be less than 1, not NaN"),
+        ("1.0e-3", ".nan", "train.learning_rate: must be a finite number, not NaN"),
         ("name: Fennel", "name: 3", "data.variables.name: must be a valid string, not 3"),
         ("trust_remote_code: false", "trust_remote_code: yes",
          'model.trust_remote_code: must be a valid boolean, not "yes"'),

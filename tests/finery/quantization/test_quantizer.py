@@ -1,4 +1,4 @@
-"""GPTQ and AWQ of the tiny model, and the two overrides that GPTQModel needs for it."""
+"""GPTQ and AWQ of a tiny model, and the two overrides that GPTQModel needs for it."""
 
 import json
 from pathlib import Path
@@ -15,8 +15,8 @@ CALIBRATION = [[1 + (7 * row + column) % 300 for column in range(24)] for row in
 
 
 @pytest.fixture(scope="module")
-def quantized(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The tiny model in each format, and AWQ with its clipping."""
+def quantized(wide_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The 128 wide model in each format, and AWQ with its clipping."""
     folder = tmp_path_factory.mktemp("quantized")
     settings = {
         "gptq": GptqParams(group_size=32),
@@ -24,7 +24,7 @@ def quantized(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
         "awq-clipped": AwqParams(group_size=32, clip=True),
     }
     for name, params in settings.items():
-        quantize_model(tiny_model, params, CALIBRATION, folder / name, folder / "work")
+        quantize_model(wide_model, params, CALIBRATION, folder / name, folder / "work")
     assert not (folder / "work").exists()
     return {name: folder / name for name in settings}
 
@@ -33,15 +33,15 @@ def quantized(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
 def test_the_config_says_how_and_names_no_folder(quantized: dict[str, Path], name: str):
     config = json.loads((quantized[name] / "config.json").read_text())["quantization_config"]
     assert (config["quant_method"], config["bits"], config["group_size"]) == (name, 4, 32)
-    assert config["sym"] is (name == "gptq")
+    assert config["sym"] if name == "gptq" else config["zero_point"]
     written = "".join(file.read_text() for file in quantized[name].glob("*.json"))
     assert str(quantized[name].parent) not in written
     assert not (quantized[name] / "quant_log.csv").exists()
 
 
 @pytest.mark.parametrize("name", ["gptq", "awq"])
-def test_four_bits_stay_close_to_the_model(tiny_model: Path, quantized: dict[str, Path], name: str):
-    dense, four_bits = load_for_evaluation(tiny_model), load_for_evaluation(quantized[name])
+def test_four_bits_stay_close_to_the_model(wide_model: Path, quantized: dict[str, Path], name: str):
+    dense, four_bits = load_for_evaluation(wide_model), load_for_evaluation(quantized[name])
     expected, actual = _logits(dense), _logits(four_bits)
     difference = ((expected - actual).norm() / expected.norm()).item()
     assert 1e-4 < difference < 0.2
