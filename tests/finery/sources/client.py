@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+HUBS = ("HF_", "HUGGINGFACE_", "MODELSCOPE_")
 FETCH = """
 import json, sys
 from importlib import import_module
@@ -65,8 +66,10 @@ class Client:
             "MODELSCOPE_ENDPOINT": self.endpoint,
             "NO_PROXY": "127.0.0.1",
         }
+        # Libraries that other tests import leave settings of their own, and so may a user's shell.
+        others = {k: v for k, v in os.environ.items() if not k.startswith(HUBS)}
         command = [sys.executable, "-c", FETCH, source, str(base), str(self.revisions)]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=os.environ | mine | more
+            command, capture_output=True, text=True, timeout=120, env=others | mine | more
         )
         return base, done
