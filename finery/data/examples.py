@@ -1,0 +1,31 @@
+"""What a row of a dataset says, whatever format it was written in."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Message = dict[str, Any]
+"""`role` (system, user, assistant or tool) and `content`, as chat templates take them; a call of
+tools is an assistant's message with `tool_calls`, reasoning is its `reasoning_content`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row: a text, a conversation, or a conversation with two answers or a verdict.
+
+    - pretraining: `text`, and nothing else
+    - supervised: `messages`, of which the last is the assistant's
+    - preference: `messages` up to the question, and `chosen` and `rejected`, the two answers
+    - KTO: as supervised, and `desirable`, whether the answer is a good one
+
+    `row` counts from 1; `keywords` are what a right answer to the last turn contains.
+    """
+
+    dataset: str
+    row: int
+    messages: tuple[Message, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+    text: str | None = None
+    chosen: Message | None = None
+    rejected: Message | None = None
+    desirable: bool | None = None
+    keywords: tuple[str, ...] = ()
