@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from finery.check import check
 from finery.errors import PipelineError, UserError
-from finery.params.schema import Params
+from finery.params.recipe import Recipe
 from finery.resume import checkpoint_folder
 from finery.timings import timed
 
@@ -34,7 +34,7 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     """Run a stage function from the command line and exit.
 
     The signature is the command line: a first argument that is a section of params.yaml, or all
-    of it (`Params`), comes from there; positional paths are inputs and must exist; keyword-only
+    of it (`Recipe`), comes from there; positional paths are inputs and must exist; keyword-only
     paths are outputs, handed over as `.partial-NAME` beside their place and renamed once the
     stage returns; `checkpoints` is a folder that outlives a kill. Exit status 2 for bad input,
     1 for a bad outcome.
@@ -69,7 +69,7 @@ def _call(stage: Callable[..., None], name: str, argv: list[str] | None) -> None
 
 
 def _bound(
-    stage: Callable[..., None], name: str, params: Params, argv: list[str] | None
+    stage: Callable[..., None], name: str, params: Recipe, argv: list[str] | None
 ) -> tuple[dict[str, Any], dict[str, Path]]:
     """What the stage is called with, and its outputs. Raises `UserError` for a missing input."""
     arguments = _arguments(stage, argv)
@@ -110,11 +110,13 @@ def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, 
     return vars(parser.parse_args(argv))
 
 
-def _section(parameter: inspect.Parameter, params: Params) -> Any:
+def _section(parameter: inspect.Parameter, params: Recipe) -> Any:
     """The part of params.yaml that a parameter is annotated with; None if it is no such part."""
-    if parameter.annotation is Params:
-        return params
-    for name, field in Params.model_fields.items():
+    if parameter.annotation is Recipe:
+        return Recipe.model_construct(
+            **{name: getattr(params, name) for name in Recipe.model_fields}
+        )
+    for name, field in Recipe.model_fields.items():
         if field.annotation is parameter.annotation:
             return getattr(params, name)
     return None

@@ -12,10 +12,10 @@ from finery.packaging.errors import PackageError
 from finery.packaging.facts import Facts
 from finery.packaging.manifest import write_manifest
 from finery.packaging.verify import verify
-from finery.params.schema import Params
+from finery.params.recipe import Recipe
 
 
-def package(params: Params, model: Path, metrics: Path, gate: Path, *, package: Path) -> None:
+def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: Path) -> None:
     """Put a model folder, its card and its manifest into `package`.
 
     `metrics` is the evaluation of this very model, `gate` the report of the gate. Raises

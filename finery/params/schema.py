@@ -15,15 +15,8 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from finery.errors import UserError
-from finery.params.data import DataParams
-from finery.params.evaluate import EvaluateParams
-from finery.params.gate import GateParams
-from finery.params.merge import MergeParams
-from finery.params.model import ModelParams
-from finery.params.package import PackageParams
-from finery.params.quantize import QuantizeParams
-from finery.params.section import Section
-from finery.params.train import TrainParams
+from finery.params.recipe import Recipe
+from finery.params.resources import ResourcesParams
 
 
 class ParamsError(UserError):
@@ -34,17 +27,10 @@ class ParamsError(UserError):
         self.problems = problems
 
 
-class Params(Section):
-    """Every setting of the pipeline, one section a stage."""
+class Params(Recipe):
+    """Every setting: the recipe, one section a stage, and how it is run."""
 
-    model: ModelParams
-    data: DataParams
-    train: TrainParams
-    merge: MergeParams
-    quantize: QuantizeParams
-    evaluate: EvaluateParams
-    gate: GateParams
-    package: PackageParams
+    resources: ResourcesParams = ResourcesParams()
 
     @model_validator(mode="after")
     def _gate_knows_its_datasets(self) -> "Params":

@@ -13,7 +13,7 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 
-from finery.params.schema import Params
+from finery.params.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESS = "finery.stage"
@@ -144,13 +144,13 @@ def tracked_settings(stage: PipelineStage) -> set[str]:
 
 
 def handed_settings(stage: str) -> set[str]:
-    """The section that is the type of the stage's first parameter; all of them for `Params`.
+    """The section that is the type of the stage's first parameter; all of them for `Recipe`.
 
     A stage for each sub-section (quantize@gptq) reads that one alone.
     """
     first = next(iter(signature(stage).values())).annotation
-    if first is Params:
-        return set(Params.model_fields)
-    (section,) = (name for name, f in Params.model_fields.items() if f.annotation is first)
+    if first is Recipe:
+        return set(Recipe.model_fields)
+    (section,) = (name for name, f in Recipe.model_fields.items() if f.annotation is first)
     item = stage.partition("@")[2]
     return {f"{section}.{item}" if item in first.model_fields else section}

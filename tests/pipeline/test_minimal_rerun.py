@@ -130,6 +130,7 @@ SETTINGS = [
     setting("gate.rules", [], {"gate"} | PACKAGE, FROM_GATE),
     setting("package.description", "Another.", PACKAGE, PACKAGE),
     setting("package.language", ["en", "de"], PACKAGE, PACKAGE),
+    setting("resources.accelerators", 2, NOTHING, NOTHING),
 ]
 DATA = [
     dataset("identity"),
@@ -188,7 +189,9 @@ CODE = [
     code("finery/params/evaluate.py", EVALUATE | PACKAGE, FROM_EVALUATE),
     code("finery/params/gate.py", {"gate"} | PACKAGE, FROM_GATE),
     code("finery/params/package.py", PACKAGE, PACKAGE),
-    code("finery/params/schema.py", PACKAGE, PACKAGE),
+    code("finery/params/recipe.py", PACKAGE, PACKAGE),
+    code("finery/params/resources.py", NOTHING, NOTHING),
+    code("finery/params/schema.py", NOTHING, NOTHING),
     code("finery/stage.py", NOTHING, NOTHING),
     code("finery/check.py", NOTHING, NOTHING),
     code("finery/resume.py", NOTHING, NOTHING),
@@ -263,6 +266,6 @@ def test_every_stage_area_section_and_dataset_has_a_row() -> None:
     sections = {f"finery/params/{f.name}" for f in (ROOT / "finery/params").glob("[a-z]*.py")}
     assert sections <= ids
     keys = {change.id.split(".")[0] for change in SETTINGS}
-    assert {Path(name).stem for name in sections} - {"schema", "section"} == keys
+    assert {Path(name).stem for name in sections} - {"recipe", "schema", "section"} == keys
     datasets = {file.name for file in (ROOT / "data/raw").glob("*.json")} - {"dataset_info.json"}
     assert {f"a row of {name}" for name in datasets} <= ids

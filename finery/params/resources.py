@@ -1,0 +1,27 @@
+"""`resources`: how flows run stages side by side; no stage depends on it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from finery.params.section import Section
+
+StageName = Literal[
+    "download", "prepare", "train", "merge", "quantize", "evaluate", "gate", "package"
+]
+
+
+class ResourcesParams(Section):
+    accelerators: Annotated[int, Field(ge=1)] = 1
+    """GPUs of this machine that stages may take; without a GPU, CPU-heavy stages at once."""
+    num_gpus: dict[StageName, Annotated[int, Field(ge=0)]] = {
+        "train": 1,
+        "merge": 1,
+        "quantize": 1,
+        "evaluate": 1,
+    }
+    """How many of them a stage takes, by its name in dvc.yaml; a stage left out takes none."""
+
+    def gpus(self, stage: str) -> int:
+        """What a stage of dvc.yaml (quantize@gptq) takes; never more than there are."""
+        return min(self.num_gpus.get(stage.partition("@")[0], 0), self.accelerators)
