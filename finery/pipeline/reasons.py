@@ -1,0 +1,114 @@
+"""Why DVC calls a stage changed, in the words of params.yaml and of the files."""
+
+import json
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from dvc.dependency import ParamsDependency
+from dvc.output import Output
+from dvc.stage import Stage
+
+from finery.pipeline.folders import changes
+
+CODE = ("finery", "stages", "flows")
+SHOWN = 3
+ABSENT = object()
+
+
+def stage_reasons(stage: Stage) -> tuple[str, ...]:
+    """Every reason of its own that a stage has to run; none if DVC calls it unchanged.
+
+    The same questions as `Stage.changed` asks, without the lock that it takes: it would have to
+    wait for a running stage.
+    """
+    if not stage.frozen and _never_run(stage):
+        return ("never run",)
+    found = list(_command(stage))
+    if not stage.frozen:
+        for dep in stage.deps:
+            found += _params(dep) if isinstance(dep, ParamsDependency) else _input(dep)
+    for out in stage.outs:
+        found += _output(out)
+    return tuple(found)
+
+
+def _never_run(stage: Stage) -> bool:
+    return bool(stage.cmd and stage.outs) and not any(
+        each.hash_info for each in (*stage.deps, *stage.outs)
+    )
+
+
+def _command(stage: Stage) -> Iterator[str]:
+    if stage.changed_stage():
+        yield "command changed" if stage.cmd else "its .dvc file changed"
+    if not stage.frozen and (stage.is_callback or stage.always_changed):
+        yield "runs every time"
+
+
+def _input(dep: Output) -> list[str]:
+    if not dep.status():
+        return []
+    path = _path(dep)
+    name = f"code {path}" if PurePosixPath(path).parts[0] in CODE else path
+    if not dep.exists:
+        return [f"{name} missing"]
+    if not dep.hash_info:
+        return [f"{name} is new"]
+    files = changes(dep)
+    said = [f"{name}/{file} {what}" for file, what in files[:SHOWN]] or [f"{name} changed"]
+    return said if len(files) <= SHOWN else [*said, f"and {len(files) - SHOWN} more in {path}"]
+
+
+def _output(out: Output) -> list[str]:
+    if not out.status():
+        return []
+    path = _path(out)
+    if not out.exists:
+        return [f"{path} missing"]
+    if not out.hash_info:
+        return [f"{path} is new"]
+    what = "changed since it was made" if out.workspace_status() else "missing from DVC's cache"
+    return [f"{path} {what}"]
+
+
+def _params(dep: ParamsDependency) -> list[str]:
+    if not dep.status():
+        return []
+    if not dep.exists:
+        return [f"{_path(dep)} missing"]
+    old, new = dep.hash_info.value or {}, dep.read_params()
+    keys = dep.params or list(dict.fromkeys([*new, *old]))
+    return [
+        f"params {line}"
+        for key in keys
+        for line in _difference(key, old.get(key, ABSENT), new.get(key, ABSENT))
+    ]
+
+
+def _difference(key: str, old: Any, new: Any) -> Iterator[str]:
+    """A line for each value at or below `key` that is not what it was."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in dict.fromkeys([*new, *old]):
+            yield from _difference(f"{key}.{name}", old.get(name, ABSENT), new.get(name, ABSENT))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for number, (was, now) in enumerate(zip(old, new, strict=True)):
+            yield from _difference(f"{key}.{number}", was, now)
+    elif old is ABSENT:
+        yield f"{key} added: {_shown(new)}"
+    elif new is ABSENT:
+        yield f"{key} removed, was {_shown(old)}"
+    elif old != new:
+        yield f"{key} {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _path(item: Output) -> str:
+    """Its path from the project's root, or its URL."""
+    if not item.is_in_repo:
+        return item.def_path
+    return item.fs.as_posix(item.fs.relpath(item.fs_path, item.repo.root_dir))
