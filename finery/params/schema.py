@@ -16,6 +16,7 @@ from ruamel.yaml.reader import ReaderError
 
 from finery.errors import UserError
 from finery.params.recipe import Recipe
+from finery.params.release import ReleaseParams
 from finery.params.resources import ResourcesParams
 
 
@@ -30,16 +31,18 @@ class ParamsError(UserError):
 class Params(Recipe):
     """Every setting: the recipe, one section a stage, and how it is run."""
 
+    release: ReleaseParams = ReleaseParams()
     resources: ResourcesParams = ResourcesParams()
 
     @model_validator(mode="after")
-    def _gate_knows_its_datasets(self) -> "Params":
-        asked = [rule.metric.partition(".")[0] for rule in self.gate.rules]
+    def _metrics_name_test_datasets(self) -> "Params":
+        asked = {f"gate.rules.{i}.metric": rule.metric for i, rule in enumerate(self.gate.rules)}
+        asked |= {f"release.metrics.{i}": name for i, name in enumerate(self.release.metrics)}
         unknown = [
-            f"gate.rules.{number}.metric: no test dataset {dataset};"
+            f"{key}: no test dataset {dataset};"
             f" data.test has {', '.join(self.data.test)}, and `all` is their mean"
-            for number, dataset in enumerate(asked)
-            if dataset not in (*self.data.test, "all")
+            for key, metric in asked.items()
+            if (dataset := metric.partition(".")[0]) not in (*self.data.test, "all")
         ]
         if unknown:
             raise ValueError("\n".join(unknown))

@@ -130,6 +130,7 @@ SETTINGS = [
     setting("gate.rules", [], {"gate"} | PACKAGE, FROM_GATE),
     setting("package.description", "Another.", PACKAGE, PACKAGE),
     setting("package.language", ["en", "de"], PACKAGE, PACKAGE),
+    setting("release.confidence", 0.9, NOTHING, NOTHING),
     setting("resources.accelerators", 2, NOTHING, NOTHING),
 ]
 DATA = [
@@ -190,6 +191,7 @@ CODE = [
     code("finery/params/gate.py", {"gate"} | PACKAGE, FROM_GATE),
     code("finery/params/package.py", PACKAGE, PACKAGE),
     code("finery/params/recipe.py", PACKAGE, PACKAGE),
+    code("finery/params/release.py", NOTHING, NOTHING),
     code("finery/params/resources.py", NOTHING, NOTHING),
     code("finery/params/schema.py", NOTHING, NOTHING),
     code("finery/stage.py", NOTHING, NOTHING),

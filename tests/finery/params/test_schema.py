@@ -97,6 +97,14 @@ def line_of(text: str) -> int:
          "gate.rules.0: needs min or max, or both"),
         (FIRST_RULE, "{model: merged, metric: all.bleu, minus: base, over: gptq, max: 1}",
          "gate.rules.0: has minus and over; keep one"),
+        ("[identity_test.keyword_match,", "[all.perplexity,",
+         "release.metrics.0: all.perplexity does not fit: DATASET.METRIC, and METRIC is measured on"
+         " each sample: exact_match, keyword_match, rouge1, rouge2, rougeL, loss, unfinished"),
+        ("[identity_test.keyword_match,", "[identity.loss,",
+         "release.metrics.0: no test dataset identity; data.test has identity_test,"
+         " handbook_test, and `all` is their mean"),
+        ("confidence: 0.95", "confidence: 95",
+         "release.confidence: must be less than 1, not 95"),
         ("rank: 16", "rank: [16", "not YAML: expected ',' or ']', but got ':'"),
         ("rank: 16", "rank: a\x00b", "not YAML: special characters are not allowed"),
     ],
@@ -146,10 +154,11 @@ def test_every_problem_in_one_go(file: Path):
     assert "marge: unknown key; did you mean merge?" in found[-1]
 
 
-def test_every_rule_with_an_unknown_dataset_is_named(file: Path):
+def test_every_metric_of_an_unknown_dataset_is_named(file: Path):
     found = problems(file, ("test: [identity_test, handbook_test]", "test: [other]"))
     assert [line.split(": ")[1] for line in found] == [
-        f"gate.rules.{number}.metric" for number in range(4)
+        *(f"gate.rules.{number}.metric" for number in range(4)),
+        *(f"release.metrics.{number}" for number in range(2)),
     ]
     assert found[0].startswith(f"params.yaml:{line_of(FIRST_RULE)}: ")
 
