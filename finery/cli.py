@@ -1,10 +1,11 @@
 """`finery`: the command line, thin, one function a command."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +14,11 @@ from finery.errors import UserError
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 ParamsFile = Annotated[Path, typer.Argument(help="The settings to check.")]
 PackageFolder = Annotated[Path, typer.Argument(help="The package's folder.")]
+FLOW: dict[str, Any] = {
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+    "add_help_option": False,
+}
+"""A command whose options the flow itself reads."""
 
 
 @app.callback()
@@ -28,6 +34,30 @@ def check(params: ParamsFile = Path("params.yaml")) -> None:
     with _one_line_errors():
         check_params(params)
     print(f"{params}: valid")
+
+
+@app.command(**FLOW)
+def run(context: typer.Context) -> None:
+    """Run what changed, independent stages at once, on a page to watch."""
+    _become("flows.pipeline", context.args)
+
+
+@app.command(**FLOW)
+def retrain(context: typer.Context) -> None:
+    """Fetch new data, run what it changes, and release the result if it is no worse."""
+    _become("flows.retrain", context.args)
+
+
+@app.command(**FLOW)
+def schedule(context: typer.Context) -> None:
+    """Retrain on a schedule and on new data, one run at a time, until interrupted."""
+    _become("flows.schedule", context.args)
+
+
+@app.command(**FLOW)
+def watch(context: typer.Context) -> None:
+    """Serve the Prefect page, on which every run shows, until interrupted."""
+    _become("flows.server", context.args)
 
 
 @app.command()
@@ -56,6 +86,11 @@ def verify(package: PackageFolder) -> None:
         )
     commit = (manifest.git.get("commit") or "none")[:8]
     print(f"{package}: {len(manifest.files)} files match MANIFEST.json (commit {commit})")
+
+
+def _become(module: str, arguments: list[str]) -> None:
+    """Go on as `python -m MODULE`: flows stand above this package, which does not import them."""
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
 
 
 @contextmanager

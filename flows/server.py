@@ -14,6 +14,8 @@ from pathlib import Path
 from finery.errors import PipelineError
 from finery.pipeline.leash import leashed
 from flows import LOOPBACK
+from flows.command_line import command_line
+from flows.heartbeat import crash_silent_runs
 
 PORT = 4200
 PATIENCE = 120.0
@@ -49,8 +51,8 @@ def server() -> Iterator[str]:
 
 
 def watch() -> None:
-    """Become a Prefect server with its page, on port 4200, until interrupted."""
-    os.environ["PREFECT_SERVER_API_PORT"] = os.environ.get("PREFECT_SERVER_API_PORT", str(PORT))
+    """Serve the Prefect page, on which every run shows, until interrupted."""
+    os.environ.setdefault("PREFECT_SERVER_API_PORT", str(PORT))
     os.execv(sys.executable, [sys.executable, "-m", "prefect", "server", "start"])
 
 
@@ -79,6 +81,7 @@ def _api_url(url: str) -> Iterator[None]:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: url}):
+        crash_silent_runs()
         yield
 
 
@@ -119,3 +122,7 @@ def _any_free_port() -> int:
     with socket.socket() as listener:
         listener.bind((LOOPBACK, 0))
         return listener.getsockname()[1]
+
+
+if __name__ == "__main__":
+    command_line(watch, "watch")

@@ -1,8 +1,9 @@
 """The metrics and pictures that the stages of dvc.yaml have left."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from finery.pipeline.project import look
 
 
 def metrics_files(root: Path) -> list[Path]:
@@ -15,11 +16,9 @@ def plot_images(root: Path) -> list[Path]:
     return [path for path, out in _outs(root) if out.plot and path.suffix == ".png"]
 
 
-def _outs(root: Path) -> Iterator[tuple[Path, Any]]:
-    from dvc.repo import Repo
+def _outs(root: Path) -> list[tuple[Path, Any]]:
+    def at(repo: Any) -> list[tuple[Path, Any]]:
+        outs = [(Path(out.fs_path).relative_to(repo.root_dir), out) for out in repo.index.outs]
+        return [(path, out) for path, out in outs if (root / path).is_file()]
 
-    with Repo(str(root)) as repo:
-        for out in repo.index.outs:
-            path = Path(out.fs_path).relative_to(repo.root_dir)
-            if (root / path).is_file():
-                yield path, out
+    return look(root, at)
