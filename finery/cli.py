@@ -13,6 +13,10 @@ from finery.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 ParamsFile = Annotated[Path, typer.Argument(help="The settings to check.")]
+StageName = Annotated[
+    str, typer.Argument(help="As dvc.yaml names it; quantize is all of its items.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PackageFolder = Annotated[Path, typer.Argument(help="The package's folder.")]
 FLOW: dict[str, Any] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
@@ -71,6 +75,40 @@ def schema() -> None:
 
 
 @app.command()
+def status(as_json: AsJson = False) -> None:
+    """Say which stages a run would run, and why."""
+    import json
+    from dataclasses import asdict
+
+    with _one_line_errors():
+        _check_settings()
+        from finery.pipeline.status import status as stage_statuses
+        from finery.pipeline.words import table
+
+        statuses = stage_statuses()
+    print(json.dumps([asdict(each) for each in statuses], indent=2) if as_json else table(statuses))
+
+
+@app.command()
+def why(stage: StageName, as_json: AsJson = False) -> None:
+    """Say why a stage would run: its own reasons, then those of the stages before it."""
+    import json
+    from dataclasses import asdict
+
+    with _one_line_errors():
+        _check_settings()
+        from finery.pipeline.status import status as stage_statuses
+        from finery.pipeline.words import causes, chain, chosen
+
+        statuses = stage_statuses()
+        chains = [causes(each, statuses) for each in chosen(stage, statuses)]
+    if as_json:
+        print(json.dumps([[asdict(each) for each in found] for found in chains], indent=2))
+    else:
+        print("\n".join(chain(found) for found in chains))
+
+
+@app.command()
 def verify(package: PackageFolder) -> None:
     """Check a package against its manifest; name every file changed, added or missing."""
     from finery.packaging.manifest import read_manifest
@@ -91,6 +129,13 @@ def verify(package: PackageFolder) -> None:
 def _become(module: str, arguments: list[str]) -> None:
     """Go on as `python -m MODULE`: flows stand above this package, which does not import them."""
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+def _check_settings() -> None:
+    """DVC says little about a params.yaml that it cannot use."""
+    from finery.params.schema import load
+
+    load(Path("params.yaml"))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dvc.dependency import ParamsDependency
 from dvc.output import Output
 from dvc.stage import Stage
 
-from finery.pipeline.folders import changes
+from finery.pipeline.folders import changes, remember
 
 CODE = ("finery", "stages", "flows")
 SHOWN = 3
@@ -48,6 +48,7 @@ def _command(stage: Stage) -> Iterator[str]:
 
 def _input(dep: Output) -> list[str]:
     if not dep.status():
+        remember(dep)
         return []
     path = _path(dep)
     name = f"code {path}" if PurePosixPath(path).parts[0] in CODE else path
