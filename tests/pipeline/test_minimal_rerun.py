@@ -196,6 +196,7 @@ CODE = [
     code("finery/params/schema.py", NOTHING, NOTHING),
     code("finery/stage.py", NOTHING, NOTHING),
     code("finery/check.py", NOTHING, NOTHING),
+    code("finery/checkout.py", NOTHING, NOTHING),
     code("finery/resume.py", NOTHING, NOTHING),
     code("finery/timings.py", NOTHING, NOTHING),
     code("finery/cli.py", NOTHING, NOTHING),
