@@ -17,6 +17,9 @@ StageName = Annotated[
     str, typer.Argument(help="As dvc.yaml names it; quantize is all of its items.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ModelName = Annotated[str, typer.Argument(help="A model of dvc.yaml's artifacts, as merged.")]
+ReleaseStage = Annotated[str, typer.Option("--stage", help="Where it is in service: prod, dev.")]
+Push = Annotated[bool, typer.Option("--push", help="To the DVC remote, and the tags to git's.")]
 PackageFolder = Annotated[Path, typer.Argument(help="The package's folder.")]
 FLOW: dict[str, Any] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
@@ -62,6 +65,81 @@ def schedule(context: typer.Context) -> None:
 def watch(context: typer.Context) -> None:
     """Serve the Prefect page, on which every run shows, until interrupted."""
     _become("flows.server", context.args)
+
+
+@app.command()
+def fetch(
+    release: Annotated[str, typer.Argument(help="NAME@STAGE or NAME@VERSION, as merged@prod.")],
+    source: Annotated[
+        str, typer.Option("--from", help="The URL or folder of the project that released it.")
+    ] = ".",
+    out: Annotated[Path | None, typer.Option(help="The new folder; by default NAME.")] = None,
+) -> None:
+    """Bring a released package here from the DVC remote, and verify it; nothing is trained."""
+    from finery.packaging.verify import verify as verify_package
+    from finery.releases.fetch import fetch as fetch_package
+
+    with _one_line_errors():
+        found, folder = fetch_package(source, release, out, verify_package)
+    print(f"{folder}: {found.name} {found.version}, as in its MANIFEST.json")
+
+
+@app.command()
+def promote(
+    name: ModelName,
+    stage: ReleaseStage = "prod",
+    version: Annotated[
+        str | None, typer.Option(help="A version from before, or what to call the new one.")
+    ] = None,
+    override: Annotated[
+        str | None, typer.Option(help="Why to release it though it is worse; goes on record.")
+    ] = None,
+    push: Push = False,
+) -> None:
+    """Release the current commit's package, if it is not worse than the one in service."""
+    from finery.releases.promote import promote as promote_model
+    from finery.releases.show import summary
+
+    with _one_line_errors():
+        release = promote_model(Path(), name, stage, version, override, push)
+    print("\n".join(summary(release, stage)))
+
+
+@app.command()
+def releases(
+    name: Annotated[str | None, typer.Argument(help="One model; by default all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was released: versions, stages, metrics, commits, overrides."""
+    from finery.params.schema import load
+    from finery.releases import show
+    from finery.releases.registry import releases as all_releases
+
+    with _one_line_errors():
+        metrics = load(Path("params.yaml")).release.metrics
+        found = all_releases(Path(), name)
+    if as_json:
+        print(show.as_json(found))
+    elif found:
+        show.show(found, metrics)
+    else:
+        print("nothing was released yet; `finery promote NAME` releases what the pipeline made")
+
+
+@app.command()
+def rollback(
+    name: ModelName,
+    stage: ReleaseStage = "prod",
+    reason: Annotated[str | None, typer.Option(help="Why; goes on record.")] = None,
+    push: Push = False,
+) -> None:
+    """Put the version back in service that was there before; again, and the one before that."""
+    from finery.releases.promote import rollback as roll_back
+
+    with _one_line_errors():
+        release = roll_back(Path(), name, stage, reason, push)
+    after = release.records[stage]["from"]
+    print(f"{release.name} {release.version} is back in {stage}, after {after}")
 
 
 @app.command()

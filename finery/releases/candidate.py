@@ -1,0 +1,89 @@
+"""What is to be released: the package of the current commit, or a version registered before."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from finery.releases import data, git
+from finery.releases.errors import ReleaseError
+from finery.releases.registry import Release, semver
+
+GATE = "reports/gate/report.json"
+WOULD_RUN = re.compile(r"^Running stage '([^']+)':", re.MULTILINE)
+
+
+def candidate(root: Path, name: str, version: str | None, found: Sequence[Release]) -> Release:
+    """The release to promote; one that is not among `found` is still to be registered.
+
+    `version` picks a registered one, or names the new one. Raises `ReleaseError` if the current
+    commit does not say, all by itself, how its package was made, or the gate was not passed.
+    """
+    picked = next((r for r in found if r.version == version), None)
+    release = picked or _of_head(root, name, version, found)
+    _check_gate(root, release.commit)
+    return release
+
+
+def _of_head(root: Path, name: str, version: str | None, found: Sequence[Release]) -> Release:
+    commit = git.head(root)
+    path = data.package_path(root, commit, name)
+    package = data.package_hash(root, commit, path)
+    if package is None:
+        raise ReleaseError(
+            f"dvc.lock: no {path} at commit {commit[:8]}; run `dvc repro package@{name}` and commit"
+        )
+    _check_committed(root, commit)
+    _check_up_to_date(root, name)
+    for release in found:
+        if data.package_hash(root, release.commit, path) == package:
+            if version:
+                raise ReleaseError(f"{name}: this very package is {release.version} already")
+            return release
+    return Release(name, version or _next(found), commit, registered="")
+
+
+def _next(found: Sequence[Release]) -> str:
+    """A retrained model answers differently and is loaded alike: a minor version."""
+    versions = [semver(release.version) for release in found]
+    return max(versions).bump(bump_minor=True).version if versions else "v0.1.0"
+
+
+def _check_committed(root: Path, commit: str) -> None:
+    stages = data.locked_stages(root, commit).values()
+    paths = {each["path"] for s in stages for each in (*s.get("deps", ()), *s.get("outs", ()))}
+    if files := git.changed(root, ["dvc.lock", "dvc.yaml", "params.yaml", *sorted(paths)]):
+        more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+        raise ReleaseError(
+            f"{', '.join(files[:3])}{more}: not as committed; run `dvc repro` and commit, or undo"
+        )
+
+
+def _check_up_to_date(root: Path, name: str) -> None:
+    """A commit whose settings or code are newer than its package would tell a false story."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--dry", "--allow-missing",
+         f"package@{name}"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise ReleaseError(f"dvc: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+    if stale := WOULD_RUN.findall(done.stdout + done.stderr):
+        raise ReleaseError(
+            f"{name}: {', '.join(stale)} would run again, the package is older than what was"
+            " committed; run `dvc repro` and commit"
+        )
+
+
+def _check_gate(root: Path, commit: str) -> None:
+    text = git.read(root, commit, GATE)
+    passed = text is not None and json.loads(text).get("passed") is True
+    if not passed:
+        raise ReleaseError(
+            f"{GATE}: {'the gate was not passed' if text else 'missing'} at commit {commit[:8]};"
+            " only what passed the gate is released"
+        )

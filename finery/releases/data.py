@@ -1,0 +1,117 @@
+"""What a release is made of, at its commit: from DVC's cache, or else from the DVC remote."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from finery.releases import git
+from finery.releases.errors import NotDelivered, ReleaseError
+
+SAMPLES = "reports/evaluate/{name}/samples.jsonl"
+
+
+def package_path(root: Path, commit: str, name: str) -> str:
+    """Where a model's package lies, as dvc.yaml says under `artifacts`.
+
+    Raises `ReleaseError` naming the artifacts there are.
+    """
+    artifacts = _yaml(root, commit, "dvc.yaml").get("artifacts", {})
+    if name not in artifacts:
+        known = f"it has {', '.join(artifacts)}" if artifacts else "it has none"
+        raise ReleaseError(f"dvc.yaml: artifacts: no {name} at commit {commit[:8]}; {known}")
+    return artifacts[name]["path"]
+
+
+def locked_stages(root: Path, commit: str) -> dict[str, Any]:
+    """The stages as dvc.lock records their last run. Raises `ReleaseError` if there is none."""
+    return _yaml(root, commit, "dvc.lock").get("stages", {})
+
+
+def package_hash(root: Path, commit: str, path: str) -> str | None:
+    """DVC's hash of a package; None if dvc.lock of that commit has no such output."""
+    outs = [out for stage in locked_stages(root, commit).values() for out in stage.get("outs", ())]
+    return next((out["md5"] for out in outs if out["path"] == path), None)
+
+
+def samples(root: Path, commit: str, name: str) -> list[dict[str, Any]]:
+    """The scored test samples of a model. Raises `NotDelivered` if no storage has them."""
+    from dvc.repo import Repo
+
+    path = SAMPLES.format(name=name)
+    with Repo(str(root)) as repo, delivered(path, commit), repo.switch(commit):
+        text = repo.dvcfs.read_text(f"/{path}", encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+
+def download(
+    repo: Any, commit: str, path: str, to: Path, check: Callable[[Path], None] = lambda _: None
+) -> None:
+    """Copy a folder of a commit out of DVC's storage; `to` appears whole and checked, or not.
+
+    `repo` is DVC's Repo; `check` raises if it does not like what came. Raises `NotDelivered` if
+    no storage has all of it.
+    """
+    from dvc.fs import download as dvc_download
+
+    partial = to.with_name(f".partial-{to.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with delivered(path, commit), repo.switch(commit):
+            dvc_download(repo.dvcfs, f"/{path}", str(partial.resolve()))
+        check(partial)
+        partial.rename(to)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def push(root: Path, commit: str, name: str) -> None:
+    """Make sure that the DVC remote has the package and its samples; nothing without a remote.
+
+    Raises `NotDelivered` if the remote lacks them in the end.
+    """
+    from dvc.repo import Repo
+
+    paths = [package_path(root, commit, name), SAMPLES.format(name=name)]
+    with Repo(str(root)) as repo:
+        if not repo.config["core"].get("remote"):
+            return
+        with delivered(f"dvc push {' '.join(paths)}", commit):
+            repo.push(targets=paths, revs=[commit], workspace=False)
+            _check_remote_has(repo, commit, paths)  # DVC only warns of files that the cache lacks
+
+
+@contextmanager
+def delivered(what: str, commit: str) -> Iterator[None]:
+    """One line for whatever the storage says: each kind fails in the words of its own library."""
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # its warnings come to an error here
+    try:
+        yield
+    except Exception as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise NotDelivered(
+            f"{what} (commit {commit[:8]}): {said}; is it in this cache, or on a DVC remote that"
+            " can be reached (`dvc push` where it was made)?"
+        ) from None
+
+
+def _check_remote_has(repo: Any, commit: str, paths: list[str]) -> None:
+    with repo.switch(commit):
+        used = repo.used_objs(targets=paths)
+    remote = repo.cloud.get_remote_odb()
+    objects = {each for found in used.values() for each in found}
+    if missing := [each for each in objects if not remote.exists(each.value)]:
+        raise FileNotFoundError(f"{len(missing)} of {len(objects)} files are in no cache here")
+
+
+def _yaml(root: Path, commit: str, path: str) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+
+    text = git.read(root, commit, path)
+    if text is None:
+        raise ReleaseError(f"{path}: not in commit {commit[:8]}; run the pipeline and commit it")
+    return YAML(typ="safe").load(text) or {}

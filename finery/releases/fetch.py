@@ -1,0 +1,60 @@
+"""A released package, on a machine that never trained it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from finery.releases import data
+from finery.releases.errors import NotDelivered, ReleaseError
+from finery.releases.registry import Release, find, registered
+from finery.releases.tags import events
+
+
+def fetch(
+    source: str, wanted: str, out: Path | None, verify: Callable[[Path], list[str]]
+) -> tuple[Release, Path]:
+    """Bring a released package here; returns the release and its folder (default: its name).
+
+    `source` is the URL or folder of a project's git repository, `wanted` is NAME@prod or
+    NAME@v1.2.0, `verify` says what is wrong with a package. The folder appears whole and
+    verified, or not at all. Raises `ReleaseError` for an unknown source, name, stage or version
+    and for a folder that exists, `NotDelivered` if the package does not arrive as it was made.
+    """
+    name, _, which = wanted.partition("@")
+    if not name or not which:
+        raise ReleaseError(f"{wanted}: say which one, such as merged@prod or merged@v1.2.0")
+    folder = Path(name) if out is None else out
+    if folder.exists() or folder.is_symlink():
+        raise ReleaseError(f"{folder}: exists already; remove it or choose another with --out")
+    with _opened(source) as repo:
+        release = find(registered(events(repo.scm)), name, which)
+        path = data.package_path(Path(repo.scm.root_dir), release.commit, name)
+
+        def check(package: Path) -> None:
+            if problems := verify(package):
+                raise NotDelivered(
+                    f"{name} {release.version}: {problems[0]} ({len(problems)} wrong): damaged on"
+                    " the DVC remote or on the way; nothing was kept"
+                )
+
+        data.download(repo, release.commit, path, folder, check)
+    return release, folder
+
+
+@contextmanager
+def _opened(source: str) -> Iterator[Any]:
+    from dvc.repo import Repo
+    from scmrepo.git import Git
+
+    try:
+        repo = Repo.open(source)
+    except Exception as error:  # git, ssh and http each fail in words of their own
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ReleaseError(
+            f"{source}: {said}; give the URL or folder of a project in git and DVC"
+        ) from None
+    with repo:
+        if not isinstance(repo.scm, Git):
+            raise ReleaseError(f"{source}: not a git repository; releases are git tags")
+        yield repo

@@ -1,0 +1,136 @@
+"""A project of a few files whose stages copy them: real git, real DVC, scores made by hand."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+WHO = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
+PIPELINE = """
+stages:
+  evaluate:
+    foreach: [merged]
+    do:
+      cmd: mkdir -p reports/evaluate/${item} && cp scores/* reports/evaluate/${item}
+      deps: [scores, finery/evaluation.py]
+      outs: ["reports/evaluate/${item}/samples.jsonl"]
+      metrics:
+        - reports/evaluate/${item}/metrics.json: {cache: false}
+  gate:
+    cmd: mkdir -p reports/gate && cp gate.json reports/gate/report.json
+    deps: [gate.json]
+    metrics:
+      - reports/gate/report.json: {cache: false}
+  package:
+    foreach: [merged]
+    do:
+      cmd: mkdir -p models/packages && cp -r weights models/packages/${item}
+      deps: [weights, "reports/evaluate/${item}/metrics.json", reports/gate/report.json]
+      outs: ["models/packages/${item}"]
+artifacts:
+  merged: {path: models/packages/merged, type: model}
+"""
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A project in git and DVC, and its remotes beside it."""
+
+    folder: Path
+
+    def sh(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def write(self, path: str, text: str) -> None:
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def repro(self) -> None:
+        self.sh(sys.executable, "-m", "dvc", "repro", "--quiet")
+
+    def commit(self) -> str:
+        self.sh("git", "add", ".")
+        self.sh("git", "commit", "--quiet", "--allow-empty", "-m", "As it is")
+        return self.sh("git", "rev-parse", "HEAD").strip()
+
+    def train(self, weights: str, scores: Sequence[float], tests: str = "Q") -> str:
+        """Make a model that got these scores, and commit it; returns the commit."""
+        self.write("weights/model", weights)
+        self.write(
+            "scores/samples.jsonl", "".join(json.dumps(s) + "\n" for s in samples(scores, tests))
+        )
+        metrics = {"identity_test": {"keyword_match": sum(scores) / len(scores)}}
+        self.write("scores/metrics.json", json.dumps(metrics))
+        self.repro()
+        return self.commit()
+
+    def tags(self) -> list[str]:
+        return self.sh("git", "tag").split()
+
+
+def samples(scores: Sequence[float], tests: str = "Q") -> list[dict]:
+    return [
+        {
+            "dataset": "identity_test",
+            "question": f"{tests}{number}",
+            "reference": "Fennel.",
+            "answer": "",
+            "keywords": ["fennel"],
+            "keyword_match": score,
+            "loss": 1.0 - score,
+            "reference_tokens": 2,
+            "finished": True,
+        }
+        for number, score in enumerate(scores)
+    ]
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's settings of git and DVC out."""
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "dvc"))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    for name in WHO:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def new(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Tiny]:
+    """Makes the project, before its first run, and works in it."""
+
+    def make() -> Tiny:
+        tiny = Tiny(tmp_path / "project")
+        tiny.folder.mkdir()
+        monkeypatch.chdir(tiny.folder)
+        tiny.sh("git", "init", "--quiet", "--initial-branch=main")
+        tiny.sh("git", "config", "user.name", "Tester")
+        tiny.sh("git", "config", "user.email", "tester@example.org")
+        tiny.sh(sys.executable, "-m", "dvc", "init", "--quiet")
+        params = (ROOT / "params.yaml").read_text().replace(", handbook_test.keyword_match]", "]")
+        tiny.write("params.yaml", params)
+        tiny.write("dvc.yaml", PIPELINE)
+        tiny.write("gate.json", '{"passed": true, "rules": []}')
+        tiny.write("finery/evaluation.py", "# how answers are scored\n")
+        return tiny
+
+    return make
+
+
+@pytest.fixture
+def tiny(new: Callable[[], Tiny]) -> Tiny:
+    """The project with a model of 40 samples, 36 of them right, which is committed."""
+    project = new()
+    project.train("first", [1.0] * 36 + [0.0] * 4)
+    return project
