@@ -4,4 +4,8 @@ from finery.errors import UserError
 
 
 class ProjectError(UserError):
-    """No project, a dvc.yaml or dvc.lock that DVC cannot read, or a stage that is not there."""
+    """No project, or a stage that is not there."""
+
+
+class UnreadableError(ProjectError):
+    """DVC cannot read a file of the project; or only not yet, since a run is writing it."""

@@ -34,9 +34,8 @@ def stage_reasons(stage: Stage) -> tuple[str, ...]:
 
 
 def _never_run(stage: Stage) -> bool:
-    return bool(stage.cmd and stage.outs) and not any(
-        each.hash_info for each in (*stage.deps, *stage.outs)
-    )
+    known = (*stage.deps, *stage.outs)
+    return bool(stage.cmd and known) and not any(each.hash_info for each in known)
 
 
 def _command(stage: Stage) -> Iterator[str]:

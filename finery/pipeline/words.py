@@ -41,7 +41,7 @@ def chain(causes: Iterable[StageStatus]) -> str:
 
 def _brief(reasons: tuple[str, ...]) -> str:
     more = len(reasons) - SHOWN
-    return ", ".join(reasons[:SHOWN]) + (f" and {more} more reasons" if more > 0 else "")
+    return ", ".join(reasons[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _above(stage: StageStatus, statuses: Sequence[StageStatus]) -> set[str]:
