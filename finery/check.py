@@ -32,7 +32,7 @@ def _template(path: Path, params: Params) -> list[str]:
 
 def _group_sizes(path: Path, params: Params) -> list[str]:
     """A group that does not divide a layer's width quantizes in silence and crashes when served."""
-    base = _model(params)
+    base = model_folder(params)
     if base is None:
         return []
     problems = []
@@ -48,7 +48,7 @@ def _group_sizes(path: Path, params: Params) -> list[str]:
     return problems
 
 
-def _model(params: Params) -> Path | None:
+def model_folder(params: Params) -> Path | None:
     """The folder of the model that params.yaml names; None while models/base is still another."""
     if params.model.scheme == "path":
         return Path(params.model.source.removeprefix("path:"))

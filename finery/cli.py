@@ -43,6 +43,26 @@ def check(params: ParamsFile = Path("params.yaml")) -> None:
     print(f"{params}: valid")
 
 
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Examine this machine: can the pipeline run here, and what to do about what is not right."""
+    import json
+    from dataclasses import asdict
+
+    from finery.doctor.examine import examine
+    from finery.doctor.report import show
+
+    findings = examine()
+    runs_here = all(finding.level != "problem" for finding in findings)
+    if as_json:
+        found = {"runs_here": runs_here, "findings": [asdict(finding) for finding in findings]}
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        show(findings)
+    if not runs_here:
+        raise SystemExit(1)
+
+
 @app.command(**FLOW)
 def run(context: typer.Context) -> None:
     """Run what changed, independent stages at once, on a page to watch."""

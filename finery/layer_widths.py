@@ -12,7 +12,7 @@ def linear_widths(model: Path) -> set[int]:
     """
     widths = set()
     for file in sorted(model.glob("*.safetensors")):
-        for name, tensor in _header(file).items():
+        for name, tensor in header(file).items():
             if ".layers." in name and name.endswith(".weight") and len(tensor["shape"]) == 2:
                 widths.add(tensor["shape"][1])
     return widths
@@ -23,8 +23,11 @@ def undivided(model: Path, group_size: int) -> list[int]:
     return sorted(width for width in linear_widths(model) if width % group_size)
 
 
-def _header(file: Path) -> dict:
-    """The tensors of a safetensors file; none if the header is damaged (download checks that)."""
+def header(file: Path) -> dict:
+    """The tensors of a safetensors file by name: `dtype`, `shape` and `data_offsets` of each.
+
+    None if the header is damaged (download checks that).
+    """
     with file.open("rb") as stream:
         prefix = stream.read(8)
         if len(prefix) < 8 or (size := struct.unpack("<Q", prefix)[0]) > file.stat().st_size:

