@@ -27,7 +27,9 @@ class Budget:
         if self._resources.accelerators == 1 or not wanted:
             return {}
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        devices = visible.split(",") if visible else [str(i) for i in range(max(self._taken[stage]) + 1)]
+        devices = (
+            visible.split(",") if visible else [str(i) for i in range(max(self._taken[stage]) + 1)]
+        )
         return {"CUDA_VISIBLE_DEVICES": ",".join(devices[i] for i in self._taken[stage])}
 
     def give_back(self, stage: str) -> None:

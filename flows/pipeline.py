@@ -9,53 +9,68 @@ import typer
 from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from finery.check import check
-from finery.errors import UserError
+from finery.errors import PipelineError, UserError
 from finery.params.schema import load
 from finery.pipeline.one_run import only_run
 from finery.pipeline.process import stop_all
 from finery.pipeline.recovery import recover
+from finery.pipeline.runs import Outcome, outcomes_of, record
 from finery.pipeline.settings import set_params
-from finery.pipeline.status import StageStatus, status
+from finery.pipeline.status import StageStatus, status, unknown
 from flows.budget import Budget
 from flows.command_line import command_line
 from flows.report import publish, show
 from flows.server import server
-from flows.stage_task import Outcome, stage_task
+from flows.stage_task import outcome_of, stage_task
 
 
-@flow(name="pipeline", flow_run_name="pipeline {stages}", task_runner=ThreadPoolTaskRunner(max_workers=64))
+@flow(
+    name="pipeline",
+    flow_run_name="pipeline {stages}",
+    task_runner=ThreadPoolTaskRunner(max_workers=64),
+)
 def pipeline(root: Path = Path(), stages: list[str] | None = None) -> State[list[Outcome]]:
     """Bring every stage up to date, or those named and what they need; as `dvc repro` would.
 
-    The state's data is an `Outcome` for each stage. A stage that fails stops what is below it,
-    and no other.
+    A stage that fails stops what is below it, and no other. `finery.pipeline.runs` keeps what
+    became of each.
     """
-    logger = get_run_logger()
-    with only_run(root):
-        for healed in recover(root):
-            logger.warning(healed)
-        plan = needed(status(root), stages or [])
-        try:
+    try:
+        with only_run(root):
+            for healed in recover(root):
+                get_run_logger().warning(healed)
+            plan = needed(status(root), stages or [])
             outcomes = _run_all(plan, Budget(load(root / "params.yaml").resources), root)
-        finally:
-            stop_all()
+    except UserError as error:
+        return Failed(message=str(error))
+    finally:
+        stop_all()
+    record(str(flow_run.id), outcomes, root)
     publish(outcomes, root)
-    failures = [outcome for outcome in outcomes if outcome.result == "failed"]
-    if failures:
-        message = "; ".join(outcome.why for outcome in failures)
-        return Failed(message=message, data=outcomes)
+    if failures := [outcome.why for outcome in outcomes if outcome.result == "failed"]:
+        return Failed(message="; ".join(failures))
     ran = [o.stage for o in outcomes if o.result in ("ran", "restored")]
-    return Completed(message=f"ran {', '.join(ran) or 'nothing'}", data=outcomes)
+    return Completed(message=f"ran {', '.join(ran) or 'nothing'}")
+
+
+def run(root: Path = Path(), stages: Sequence[str] = ()) -> list[Outcome]:
+    """Run the flow; what became of each stage. Raises `PipelineError` if it could not begin."""
+    state = pipeline(root, list(stages), return_state=True)
+    outcomes = outcomes_of(str(state.state_details.flow_run_id), root)
+    if not outcomes:
+        raise PipelineError(state.message or state.name)
+    return outcomes
 
 
 def needed(plan: Sequence[StageStatus], names: Sequence[str]) -> list[StageStatus]:
     """The stages named and all above them; every stage if none is named.
 
-    A name without its @item stands for all items. Raises `UserError` for an unknown one.
+    A name without its @item stands for all items. Raises `ProjectError` for an unknown one.
     """
     if not names:
         return list(plan)
@@ -63,7 +78,7 @@ def needed(plan: Sequence[StageStatus], names: Sequence[str]) -> list[StageStatu
     for name in names:
         found = {s.name for s in plan if name in (s.name, s.name.partition("@")[0])}
         if not found:
-            raise UserError(f"{name}: no such stage; there are {', '.join(s.name for s in plan)}")
+            raise unknown(name, [stage.name for stage in plan])
         wanted |= found
     for stage in reversed(plan):
         if stage.name in wanted:
@@ -85,7 +100,8 @@ def _run_all(plan: Sequence[StageStatus], budget: Budget, root: Path) -> list[Ou
                 futures[stage.name].add_done_callback(lambda _, name=stage.name: ended.put(name))
         name = ended.get()
         budget.give_back(name)
-        outcomes[name] = _outcome(name, futures[name].state)
+        futures[name].wait()
+        outcomes[name] = outcome_of(name, futures[name].state)
     return [outcomes[stage.name] for stage in plan]
 
 
@@ -106,17 +122,10 @@ def _submit(
     )
 
 
-def _outcome(stage: str, state: State[Any]) -> Outcome:
-    """What a task's end state says: Prefect leaves a task below a failed one in NotReady."""
-    if isinstance(state.data, Outcome):
-        return state.data
-    if state.is_pending():
-        return Outcome(stage, "blocked", "a stage above it failed")
-    return Outcome(stage, "failed", state.message or state.name, exit_status=1)
-
-
 def main(
-    stages: Annotated[list[str] | None, typer.Argument(help="Only these, and what they need.")] = None,
+    stages: Annotated[
+        list[str] | None, typer.Argument(help="Only these, and what they need.")
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change params.yaml first, as DVC does."),
@@ -130,12 +139,11 @@ def main(
     needed(status(root), stages or [])
     with server() as page:
         print(f"watch: {page}", flush=True)
-        state = pipeline(root, stages, return_state=True)
-        outcomes = state.data if isinstance(state.data, list) else []
+        outcomes = run(root, stages or [])
     show(outcomes)
-    if state.is_failed():
-        raise SystemExit(max((o.exit_status for o in outcomes), default=1))
-    
+    if worst := max(outcome.exit_status for outcome in outcomes):
+        raise SystemExit(worst)
+
 
 if __name__ == "__main__":
     command_line(main, "run")

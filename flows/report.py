@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finery.pipeline.reports import metrics_files, plot_images
-from flows.stage_task import Outcome
+from finery.pipeline.runs import Outcome
 
 STYLES = {"ran": "green", "failed": "bold red", "blocked": "yellow"}
 

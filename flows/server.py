@@ -83,6 +83,16 @@ def _api_url(url: str) -> Iterator[None]:
     with temporary_settings({PREFECT_API_URL: url}):
         crash_silent_runs()
         yield
+        _send_all()
+
+
+def _send_all() -> None:
+    """Logs and events go out by threads of their own: wait for them while there is a server."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=10)
 
 
 def _start(port: int) -> subprocess.Popen[bytes]:

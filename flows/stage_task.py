@@ -4,23 +4,25 @@ import re
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Failed, State
 
 from finery.pipeline.process import run_stage
+from finery.pipeline.runs import Outcome
 from finery.pipeline.status import reasons
 
 PROGRESS = re.compile(r"\b(\d+)(?:/| of )(\d+)\b")
 """What tqdm (12/80) and the stages' own lines (layer 3 of 30) have in common."""
 BAR = re.compile(r"\d+%\|.*\|")
 RESTORED = re.compile(r"^Stage '.+' is cached - skipping run")
+ADVICE = ("To track the changes", "\tgit add", "To enable auto staging", "\tdvc config", "Use `dvc")
+"""What DVC tells a person at a terminal after each stage."""
 EXITED = re.compile(r"exited with (\d+)")
 EVERY_SECONDS = 2.0
 BAR_EVERY_SECONDS = 15.0
@@ -29,20 +31,9 @@ _dvc = threading.Lock()
 """DVC is asked by one thread at a time."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a stage; `why` is why it ran, or what went wrong."""
-
-    stage: str
-    result: Literal["ran", "restored", "cached", "failed", "blocked"]
-    why: str = ""
-    seconds: float = 0.0
-    exit_status: int = 0
-
-
 @task(name="stage", task_run_name="{stage}")
 def stage_task(stage: str, root: Path, unchanged: bool, environment: dict[str, str]) -> Any:
-    """Run a stage by DVC if DVC calls it changed; the state's data is its `Outcome`.
+    """Run a stage by DVC if DVC calls it changed; its result is an `Outcome`.
 
     `unchanged` says that this is known already: nothing above it ran. `environment` is added to
     the stage's own.
@@ -56,13 +47,24 @@ def stage_task(stage: str, root: Path, unchanged: bool, environment: dict[str, s
     status = run_stage(stage, log.line, root, environment)
     seconds = time.monotonic() - start
     if status:
-        outcome = Outcome(stage, "failed", log.error(), seconds, log.exit_status(status))
-        return Failed(message=outcome.why, data=outcome)
+        return Failed(message=f"{log.error()} (exit status {log.exit_status(status)})")
     log.finish()
     if log.restored:
         outcome = Outcome(stage, "restored", why, seconds)
         return Completed(name="Restored", message="from DVC's run cache", data=outcome)
     return Completed(message=why, data=Outcome(stage, "ran", why, seconds))
+
+
+def outcome_of(stage: str, state: State[Any]) -> Outcome:
+    """What the end state of a stage's task says; below a failed one it never leaves NotReady."""
+    if state.is_completed():
+        return state.result()
+    if state.is_pending():
+        return Outcome(stage, "blocked", "a stage above it failed")
+    why, _, status = (state.message or state.name).rpartition(" (exit status ")
+    if not why:  # Prefect's own words: the task crashed or was cancelled
+        return Outcome(stage, "failed", status, exit_status=1)
+    return Outcome(stage, "failed", why, exit_status=int(status.rstrip(")")))
 
 
 def changed(stage: str, root: Path) -> tuple[str, ...]:
@@ -84,6 +86,8 @@ class StageLog:
 
     def line(self, line: str) -> None:
         """Log a line; of a bar that redraws itself, one in fifteen seconds."""
+        if not line.strip() or line.startswith(ADVICE):
+            return
         now = time.monotonic()
         if done := PROGRESS.search(line):
             self._progress(int(done[1]), int(done[2]), line, now)
@@ -91,7 +95,7 @@ class StageLog:
             if now - self._drawn < BAR_EVERY_SECONDS:
                 return
             self._drawn = now
-        elif line.strip():
+        else:
             self._last.append(line)
             self.restored |= bool(RESTORED.match(line))
         self._logger.info(line.rstrip())

@@ -21,19 +21,19 @@ class Outcome:
     exit_status: int = 0
 
 
-def record(outcomes: Sequence[Outcome], root: Path = Path()) -> None:
-    """Append a run, a line of JSON: when it ended and the outcome of every stage."""
+def record(run: str, outcomes: Sequence[Outcome], root: Path = Path()) -> None:
+    """Append a run, a line of JSON: its id, when it ended and the outcome of every stage."""
     file = root / RUNS
     file.parent.mkdir(exist_ok=True)
-    run = {"ended": int(time.time()), "stages": [asdict(outcome) for outcome in outcomes]}
+    stages = [asdict(outcome) for outcome in outcomes]
+    line = {"run": run, "ended": int(time.time()), "stages": stages}
     with file.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(run, ensure_ascii=False) + "\n")
+        stream.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def latest(root: Path = Path()) -> list[Outcome]:
-    """The outcomes of the last run; none if there was none."""
+def outcomes_of(run: str, root: Path = Path()) -> list[Outcome]:
+    """The outcomes of a run by its id; none if it did not come to its end."""
     file = root / RUNS
-    if not file.exists():
-        return []
-    run = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
-    return [Outcome(**stage) for stage in run["stages"]]
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    runs = {found["run"]: found["stages"] for found in map(json.loads, lines)}
+    return [Outcome(**stage) for stage in runs.get(run, [])]
