@@ -10,7 +10,16 @@ import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-AREAS = {"data", "training", "merging", "quantization", "evaluation", "packaging", "sources"}
+AREAS = {
+    "data",
+    "training",
+    "merging",
+    "quantization",
+    "evaluation",
+    "packaging",
+    "pipeline",
+    "sources",
+}
 HEAVY = {"torch", "transformers"}
 
 

@@ -174,6 +174,7 @@ CODE = [
     code("finery/quantization/quantizer.py", QUANTIZE, FROM_QUANTIZE),
     code("finery/evaluation/scores.py", EVALUATE, FROM_EVALUATE),
     code("finery/packaging/card.py", PACKAGE, PACKAGE),
+    code("finery/pipeline/status.py", NOTHING, NOTHING),
     code("finery/releases/promote.py", NOTHING, NOTHING),
     code("finery/gate.py", {"gate"}, FROM_GATE),
     code("finery/errors.py", ALL - QUANTIZE, ALL),
