@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.sorting import TaskRunSort
 
 from flows.server import server
 
@@ -42,7 +42,7 @@ def wait_for_progress(stage: str) -> str:
     """The newest flow run, once its task for `stage` has been running for some seconds."""
     with get_client(sync_client=True) as client:
         while True:
-            for task in client.read_task_runs(flow_run_filter=FlowRunFilter(), limit=200):
+            for task in client.read_task_runs(sort=TaskRunSort.ID_DESC, limit=200):
                 if task.name == stage and task.state and task.state.is_running():
                     time.sleep(20)
                     return str(task.flow_run_id)

@@ -33,4 +33,5 @@ class Budget:
         return {"CUDA_VISIBLE_DEVICES": ",".join(devices[i] for i in self._taken[stage])}
 
     def give_back(self, stage: str) -> None:
-        self._free = sorted(self._free + self._taken.pop(stage))
+        """Take back what a stage holds, if anything."""
+        self._free = sorted(self._free + self._taken.pop(stage, []))

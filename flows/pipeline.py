@@ -29,11 +29,7 @@ from flows.server import server
 from flows.stage_task import outcome_of, stage_task
 
 
-@flow(
-    name="pipeline",
-    flow_run_name="pipeline {stages}",
-    task_runner=ThreadPoolTaskRunner(max_workers=64),
-)
+@flow(name="pipeline", task_runner=ThreadPoolTaskRunner(max_workers=64))
 def pipeline(root: Path = Path(), stages: list[str] | None = None) -> State[list[Outcome]]:
     """Bring every stage up to date, or those named and what they need; as `dvc repro` would.
 
@@ -94,32 +90,31 @@ def _run_all(plan: Sequence[StageStatus], budget: Budget, root: Path) -> list[Ou
     ended: SimpleQueue[str] = SimpleQueue()
     while len(outcomes) < len(plan):
         for stage in list(waiting.values()):
-            if outcomes.keys() >= set(stage.after) and budget.fits(stage.name):
+            if not outcomes.keys() >= set(stage.after):
+                continue
+            unchanged = _is_unchanged(stage, outcomes)
+            if unchanged or budget.fits(stage.name):
                 del waiting[stage.name]
-                futures[stage.name] = _submit(stage, budget, root, futures, outcomes)
-                futures[stage.name].add_done_callback(lambda _, name=stage.name: ended.put(name))
+                future = stage_task.submit(
+                    stage.name,
+                    root,
+                    unchanged,
+                    environment={} if unchanged else budget.take(stage.name),
+                    wait_for=[futures[above] for above in stage.after],
+                )
+                future.add_done_callback(lambda _, name=stage.name: ended.put(name))
+                futures[stage.name] = future
         name = ended.get()
-        budget.give_back(name)
         futures[name].wait()
+        budget.give_back(name)
         outcomes[name] = outcome_of(name, futures[name].state)
     return [outcomes[stage.name] for stage in plan]
 
 
-def _submit(
-    stage: StageStatus,
-    budget: Budget,
-    root: Path,
-    futures: Mapping[str, PrefectFuture[Any]],
-    outcomes: Mapping[str, Outcome],
-) -> PrefectFuture[Any]:
+def _is_unchanged(stage: StageStatus, outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether it needs no asking: nothing of its own changed, and nothing above it ran."""
     same = all(outcomes[above].result == "cached" for above in stage.after)
-    return stage_task.submit(
-        stage.name,
-        root,
-        unchanged=same and stage.state != "changed",
-        environment=budget.take(stage.name),
-        wait_for=[futures[above] for above in stage.after],
-    )
+    return same and stage.state != "changed"
 
 
 def main(

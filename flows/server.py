@@ -121,6 +121,7 @@ def _wait_until_up(process: subprocess.Popen[bytes], url: str) -> None:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
             listener.bind((LOOPBACK, port))
         except OSError:
