@@ -1,6 +1,6 @@
-"""What can be wrong with a project before anything in it is looked at."""
+"""What can be wrong with a project before anything in it is looked at, or with a run of it."""
 
-from finery.errors import UserError
+from finery.errors import PipelineError, UserError
 
 
 class ProjectError(UserError):
@@ -9,3 +9,11 @@ class ProjectError(UserError):
 
 class UnreadableError(ProjectError):
     """DVC cannot read a file of the project; or only not yet, since a run is writing it."""
+
+
+class BusyError(PipelineError):
+    """Another run is under way in this checkout."""
+
+
+class StoppedError(PipelineError):
+    """The run was stopped before this could start."""
