@@ -25,26 +25,32 @@ def look(root: Path, at: Callable[[Repo], Found]) -> Found:
     or was read while dvc.lock changed, is looked at again. Raises `ProjectError` if there is no
     project and `UnreadableError` if DVC cannot read it.
     """
+    home = _home(root)
     for _ in range(LOOKS):
-        before = _written(root)
+        before = _written(home)
         try:
-            found = _once(root, at)
+            found = _once(home, at)
         except UnreadableError as error:
             problem = error
         else:
-            if before == _written(root):
+            if before == _written(home):
                 return found
             problem = UnreadableError("dvc.lock: is being written again and again; try again later")
         sleep(PAUSE)
     raise problem
 
 
-def _once(root: Path, at: Callable[[Repo], Found]) -> Found:
+def _home(root: Path) -> Path:
     try:
-        with Repo(str(root)) as repo:
-            return at(repo)
+        return Path(Repo.find_root(str(root)))
     except NotDvcRepoError:
         raise ProjectError(f"{root.absolute()}: no project; run from the project's root") from None
+
+
+def _once(home: Path, at: Callable[[Repo], Found]) -> Found:
+    try:
+        with Repo(str(home)) as repo:
+            return at(repo)
     except (DvcException, IgnoreInCollectedDirError) as error:
         raise UnreadableError(_line(error)) from None
     except OSError as error:
@@ -52,9 +58,10 @@ def _once(root: Path, at: Callable[[Repo], Found]) -> Found:
         raise UnreadableError(f"{problem}; mend or remove it") from None
 
 
-def _written(root: Path) -> tuple[int, int] | None:
+def _written(home: Path) -> tuple[int, int] | None:
+    """When dvc.lock was last written, and its size."""
     try:
-        found = (root / "dvc.lock").stat()
+        found = (home / "dvc.lock").stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
