@@ -17,7 +17,6 @@ from finery.check import check
 from finery.errors import PipelineError, UserError
 from finery.params.schema import load
 from finery.pipeline.one_run import only_run
-from finery.pipeline.process import stop_all
 from finery.pipeline.recovery import recover
 from finery.pipeline.runs import Outcome, outcomes_of, record
 from finery.pipeline.settings import set_params
@@ -44,8 +43,6 @@ def pipeline(root: Path = Path(), stages: list[str] | None = None) -> State[list
             outcomes = _run_all(plan, Budget(load(root / "params.yaml").resources), root)
     except UserError as error:
         return Failed(message=str(error))
-    finally:
-        stop_all()
     record(str(flow_run.id), outcomes, root)
     publish(outcomes, root)
     if failures := [outcome.why for outcome in outcomes if outcome.result == "failed"]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
 from finery.errors import UserError
 from finery.pipeline.runs import Outcome
@@ -80,10 +81,12 @@ def test_the_page_shows_the_stages_the_metrics_and_the_log(diamond: Diamond) -> 
     root = diamond(left="echo a line of left && cp first left")
     state = pipeline(root, [], return_state=True)
     with get_client(sync_client=True) as client:
-        wanted = {"flow_run_id": {"any_": [str(state.state_details.flow_run_id)]}}
-        found = client.request("POST", "/artifacts/filter", json={"artifacts": wanted}).json()
+        run_id = state.state_details.flow_run_id
+        wanted = {"artifacts": {"flow_run_id": {"any_": [str(run_id)]}}}
+        found = client.request("POST", "/artifacts/filter", json=wanted).json()
+        of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_id]))
         for _ in range(50):  # logs are sent by a thread of their own
-            logs = [log.message for log in client.read_logs(limit=200, offset=0)]
+            logs = [log.message for log in client.read_logs(of_run, limit=200, offset=0)]
             if "a line of left" in logs:
                 break
             time.sleep(0.2)
