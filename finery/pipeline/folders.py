@@ -38,13 +38,13 @@ def changes(dep: Output) -> list[tuple[str, str]]:
 
 def remember(dep: Output) -> None:
     """Keep the listing of an unchanged folder, unless DVC's cache has it."""
-    if dep.is_dir_checksum and not _kept(dep).exists() and dep.get_obj() is None:
+    if _is_folder(dep) and not _kept(dep).exists() and dep.get_obj() is None:
         _keep(dep, _listing(_tree(dep, dep.fs, dep.fs_path)))
 
 
 def _before(dep: Output) -> Listing | None:
     """The folder's listing when the stage last ran."""
-    if not dep.is_dir_checksum:
+    if not _is_folder(dep):
         return None
     if (cached := dep.get_obj()) is not None:
         return _listing(cached)
@@ -57,10 +57,15 @@ def _before(dep: Output) -> Listing | None:
     return None
 
 
+def _is_folder(dep: Output) -> bool:
+    """Whether it was a folder of the project when the stage last ran."""
+    return bool(dep.is_in_repo and dep.is_dir_checksum)
+
+
 def _committed(dep: Output) -> Iterator[Tree]:
     """The folder in the latest commit, then in the one that recorded its hash."""
     scm = dep.repo.scm
-    if not isinstance(scm, Git) or not dep.is_in_repo:
+    if not isinstance(scm, Git):
         return
     path = "/" + dep.fs.as_posix(dep.fs.relpath(dep.fs_path, scm.root_dir))
     for commit in ("HEAD", *_recorded(dep)):

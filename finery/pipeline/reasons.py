@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Any
 
 from dvc.dependency import ParamsDependency
@@ -11,7 +10,7 @@ from dvc.stage import Stage
 
 from finery.pipeline.folders import changes, remember
 
-CODE = ("finery", "stages", "flows")
+CODE = ("finery/", "stages/", "flows/")
 SHOWN = 3
 ABSENT = object()
 
@@ -50,7 +49,7 @@ def _input(dep: Output) -> list[str]:
         remember(dep)
         return []
     path = _path(dep)
-    name = f"code {path}" if PurePosixPath(path).parts[0] in CODE else path
+    name = f"code {path}" if path.startswith(CODE) else path
     if not dep.exists:
         return [f"{name} missing"]
     if not dep.hash_info:
@@ -68,8 +67,9 @@ def _output(out: Output) -> list[str]:
         return [f"{path} missing"]
     if not out.hash_info:
         return [f"{path} is new"]
-    what = "changed since it was made" if out.workspace_status() else "missing from DVC's cache"
-    return [f"{path} {what}"]
+    if not out.workspace_status():
+        return [f"{path} missing from DVC's cache"]
+    return [f"{path} changed since it was {'made' if out.stage.cmd else 'added'}"]
 
 
 def _params(dep: ParamsDependency) -> list[str]:

@@ -28,6 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, dvc_settings: None) -> Sm
 
 @pytest.fixture
 def small(finished: Small, tmp_path: Path) -> Small:
-    """A copy of the finished project, to change."""
-    shutil.copytree(finished.folder, tmp_path / "small", symlinks=True)
+    """A copy of the finished project, to change; of what `status` keeps it has nothing."""
+    kept = shutil.ignore_patterns(".finery")
+    shutil.copytree(finished.folder, tmp_path / "small", symlinks=True, ignore=kept)
     return Small(tmp_path / "small")

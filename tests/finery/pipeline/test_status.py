@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 
 from finery.pipeline.errors import ProjectError
 from finery.pipeline.status import StageStatus, reasons, status
@@ -229,3 +231,34 @@ def test_a_run_settles_everything(small: Small) -> None:
     small.write("data/raw/two.txt", "2")
     small.repro()
     assert {each.state for each in status(small.folder)} == {"unchanged"}
+
+
+def test_a_file_that_was_added_to_dvc(small: Small) -> None:
+    small.git("rm", "--quiet", "--cached", "notes.txt")
+    with chdir(small.folder), Repo() as repo:
+        repo.add("notes.txt")
+    found = {each.name: each for each in status(small.folder)}
+    assert found["notes.txt.dvc"] == StageStatus("notes.txt.dvc", "unchanged", (), ())
+    assert found["report"].after == ("quantize@gptq", "quantize@awq", "notes.txt.dvc")
+    small.write("notes.txt", "other")
+    found = {each.name: each.reasons for each in status(small.folder) if each.reasons}
+    changed = ("notes.txt changed since it was added",)
+    assert found == {"notes.txt.dvc": changed, "report": ("notes.txt changed",)}
+
+
+def test_a_dvc_yaml_of_a_folder(small: Small) -> None:
+    stage = "stages: {last: {cmd: cp ../report last, deps: [../report], outs: [last]}}\n"
+    small.write("sub/dvc.yaml", stage)
+    last = status(small.folder)[-1]
+    assert last == StageStatus("sub/dvc.yaml:last", "changed", ("never run",), ("report",))
+    assert reasons("sub/dvc.yaml:last", small.folder) == ("never run",)
+
+
+def test_a_folder_outside_the_project(small: Small, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/file").write_text("1")
+    small.replace("dvc.yaml", "awq, notes.txt]", f"awq, notes.txt, {tmp_path}/outside]")
+    small.repro()
+    assert reasons("report", small.folder) == ()
+    (tmp_path / "outside/file").write_text("2")
+    assert reasons("report", small.folder) == (f"{tmp_path}/outside changed",)
