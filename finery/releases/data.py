@@ -88,7 +88,8 @@ def push(root: Path, commit: str, name: str) -> None:
 @contextmanager
 def delivered(what: str, commit: str) -> Iterator[None]:
     """One line for whatever the storage says: each kind fails in the words of its own library."""
-    logging.getLogger("dvc").setLevel(logging.ERROR)  # its warnings come to an error here
+    for noisy in ("dvc", "dvc_data"):  # what they warn of comes to an error here
+        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         yield
     except Exception as error:
@@ -101,7 +102,7 @@ def delivered(what: str, commit: str) -> Iterator[None]:
 
 def _check_remote_has(repo: Any, commit: str, paths: list[str]) -> None:
     with repo.switch(commit):
-        used = repo.used_objs(targets=paths)
+        used = repo.index.used_objs(paths)
     remote = repo.cloud.get_remote_odb()
     objects = {each for found in used.values() for each in found}
     if missing := [each for each in objects if not remote.exists(each.value)]:

@@ -28,8 +28,9 @@ def fetch(
     if folder.exists() or folder.is_symlink():
         raise ReleaseError(f"{folder}: exists already; remove it or choose another with --out")
     with _opened(source) as repo:
-        release = find(registered(events(repo.scm)), name, which)
-        path = data.package_path(Path(repo.scm.root_dir), release.commit, name)
+        root = Path(repo.scm.root_dir)
+        release = find(registered(events(root)), name, which)
+        path = data.package_path(root, release.commit, name)
 
         def check(package: Path) -> None:
             if problems := verify(package):

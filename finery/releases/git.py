@@ -58,7 +58,8 @@ def tag(root: Path, name: str, commit: str, message: str, time: int) -> None:
     date = {"GIT_COMMITTER_DATE": f"{time} +0000"}
     done = _start(root, arguments, message, date)
     if done.returncode != 0:
-        raise NotDelivered(f"git tag {name}: {_last_line(done.stderr)}; nothing was released")
+        said = " ".join(done.stderr.split()) or "failed"
+        raise NotDelivered(f"git tag {name}: {said}; nothing was released")
 
 
 def delete_tags(root: Path, names: Sequence[str]) -> None:
@@ -70,10 +71,11 @@ def push_tags(root: Path, names: Sequence[str]) -> None:
     to = remote(root)
     done = _start(root, ("push", "--atomic", to, *(f"refs/tags/{name}" for name in names)))
     if done.returncode != 0:
-        why = next((x for x in done.stderr.splitlines() if "rejected" in x or "fatal" in x), "")
+        said = done.stderr.splitlines()
+        why = [line for sign in ("[rejected]", "fatal: ") for line in said if sign in line]
         raise NotDelivered(
-            f"git push {to}: {why.strip() or _last_line(done.stderr)}; nothing was released:"
-            f" see to it, `git fetch --tags {to}` and try again"
+            f"git push {to}: {' '.join((why or said or ['failed'])[0].split())}; nothing was"
+            f" released: see to it, `git fetch --tags {to}` and try again"
         )
 
 
@@ -95,7 +97,3 @@ def _start(
         encoding="utf-8",
         errors="surrogateescape",
     )
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["failed without a word"])[-1]

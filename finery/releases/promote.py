@@ -39,13 +39,15 @@ def promote(
     remote, then the tags to git's. Nothing is tagged if anything fails. Raises
     `WorseThanChampion`; `ReleaseError` if something is missing, `NotDelivered` if a remote fails.
     """
+    if override is not None and not override.strip():
+        raise ReleaseError("override: no reason given; say why a worse model should be released")
     _check(root, stage, version, push)
-    found = registered(_events(root, name))
+    found = registered(tags.events(root, name))
     new = candidate(root, name, version, found)
     holder = champion(root, name, stage)
     if holder and holder.commit == new.commit:
         if push:
-            _push(root, new, [event.tag for event in _events(root, name)])
+            _push(root, new, [event.tag for event in tags.events(root, name)])
         return holder
     record = _judge(root, name, stage, new, holder, override)
     _tag(root, new, stage, _title(new, stage, record), record, push)
@@ -65,7 +67,7 @@ def rollback(
     """
     _check(root, stage, None, push)
     by_commit = {release.commit: release for release in releases(root, name)}
-    held = [by_commit[c] for c in holders(_events(root, name), name, stage) if c in by_commit]
+    held = [by_commit[c] for c in holders(tags.events(root, name), name, stage) if c in by_commit]
     if len(held) < 2:
         now = f"{held[0].version} is the first in {stage}" if held else f"nothing is in {stage}"
         raise ReleaseError(f"{name}: {now}; there is nothing to go back to")
@@ -171,9 +173,3 @@ def _holder(root: Path, name: str, stage: str) -> Release:
     release = champion(root, name, stage)
     assert release is not None, f"{name} has just been put into {stage}"
     return release
-
-
-def _events(root: Path, name: str) -> list[tags.Event]:
-    from scmrepo.git import Git
-
-    return tags.events(Git(str(root)), name)

@@ -44,10 +44,8 @@ def releases(root: Path, name: str | None = None) -> list[Release]:
 
     Raises `ReleaseError` outside git, and for a name without a release.
     """
-    from scmrepo.git import Git
-
     git.head(root)
-    found = registered(events(Git(str(root), search_parent_directories=True)))
+    found = registered(events(root))
     return [_with_metrics(root, release) for release in (_of(found, name) if name else found)]
 
 

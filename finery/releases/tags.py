@@ -28,14 +28,15 @@ class Event:
     record: dict[str, Any]
 
 
-def events(scm: Any, name: str | None = None) -> list[Event]:
+def events(root: Path, name: str | None = None) -> list[Event]:
     """All of GTO's tags, or those of one model, in the order they were made.
 
-    `scm` is scmrepo's Git of the repository. Lightweight tags do not count, as for GTO.
+    Lightweight tags do not count, as for GTO.
     """
     from gto.tag import find, parse_name
+    from scmrepo.git import Git
 
-    found = [(tag, parse_name(tag.name)) for tag in find(name=name, scm=scm)]
+    found = [(tag, parse_name(tag.name)) for tag in find(name=name, scm=Git(str(root)))]
     found.sort(key=lambda pair: (pair[0].tag_time, pair[1].get("counter", 0)))
     return [
         Event(
@@ -73,9 +74,7 @@ def assign(root: Path, name: str, stage: str, commit: str, title: str, record: d
 
 def _next_second(root: Path) -> int:
     """Now, but after every tag: the latest tag of a stage wins, also where a clock is behind."""
-    from scmrepo.git import Git
-
-    return max([int(time.time()), *(event.time + 1 for event in events(Git(str(root))))])
+    return max([int(time.time()), *(event.time + 1 for event in events(root))])
 
 
 def _record(message: str) -> dict[str, Any]:

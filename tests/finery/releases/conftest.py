@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,10 @@ class Tiny:
     """A project in git and DVC, and its remotes beside it."""
 
     folder: Path
+
+    def copied_to(self, folder: Path) -> "Tiny":
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Tiny(folder)
 
     def sh(self, *command: str) -> str:
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
@@ -94,43 +99,50 @@ def samples(scores: Sequence[float], tests: str = "Q") -> list[dict]:
     ]
 
 
-@pytest.fixture
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep the user's settings of git and DVC out."""
-    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / "dvc"))
-    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
-    for name in WHO:
-        monkeypatch.delenv(name, raising=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
+            patch.setenv(name, str(tmp_path_factory.mktemp("dvc")))
+        patch.setenv("DVC_NO_ANALYTICS", "1")
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+        for name in WHO:
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """The project before its first run."""
+    tiny = Tiny(tmp_path_factory.mktemp("untouched"))
+    tiny.sh("git", "init", "--quiet", "--initial-branch=main")
+    tiny.sh("git", "config", "user.name", "Tester")
+    tiny.sh("git", "config", "user.email", "tester@example.org")
+    tiny.sh(sys.executable, "-m", "dvc", "init", "--quiet")
+    params = (ROOT / "params.yaml").read_text().replace(", handbook_test.keyword_match]", "]")
+    tiny.write("params.yaml", params)
+    tiny.write("dvc.yaml", PIPELINE)
+    tiny.write("gate.json", '{"passed": true, "rules": []}')
+    tiny.write("finery/evaluation.py", "# how answers are scored\n")
+    return tiny
+
+
+@pytest.fixture(scope="session")
+def trained(untouched: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    tiny = untouched.copied_to(tmp_path_factory.mktemp("trained") / "project")
+    tiny.train("first", [1.0] * 36 + [0.0] * 4)
+    return tiny
 
 
 @pytest.fixture
-def new(alone: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Tiny]:
-    """Makes the project, before its first run, and works in it."""
-
-    def make() -> Tiny:
-        tiny = Tiny(tmp_path / "project")
-        tiny.folder.mkdir()
-        monkeypatch.chdir(tiny.folder)
-        tiny.sh("git", "init", "--quiet", "--initial-branch=main")
-        tiny.sh("git", "config", "user.name", "Tester")
-        tiny.sh("git", "config", "user.email", "tester@example.org")
-        tiny.sh(sys.executable, "-m", "dvc", "init", "--quiet")
-        params = (ROOT / "params.yaml").read_text().replace(", handbook_test.keyword_match]", "]")
-        tiny.write("params.yaml", params)
-        tiny.write("dvc.yaml", PIPELINE)
-        tiny.write("gate.json", '{"passed": true, "rules": []}')
-        tiny.write("finery/evaluation.py", "# how answers are scored\n")
-        return tiny
-
-    return make
+def new(untouched: Tiny, tmp_path: Path) -> Tiny:
+    """The project, of which nothing ran or was committed yet."""
+    return untouched.copied_to(tmp_path / "project")
 
 
 @pytest.fixture
-def tiny(new: Callable[[], Tiny]) -> Tiny:
+def tiny(trained: Tiny, tmp_path: Path) -> Tiny:
     """The project with a model of 40 samples, 36 of them right, which is committed."""
-    project = new()
-    project.train("first", [1.0] * 36 + [0.0] * 4)
-    return project
+    return trained.copied_to(tmp_path / "project")

@@ -1,0 +1,209 @@
+"""Pushed from one machine, fetched on another: an S3 or a folder, to DVC, is a remote."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from finery.errors import UserError
+from finery.releases.errors import NotDelivered, WorseThanChampion
+from finery.releases.fetch import fetch
+from finery.releases.promote import promote, rollback
+from finery.releases.registry import champion, releases
+
+from .conftest import Tiny
+
+DVC = (sys.executable, "-m", "dvc")
+BETTER, WORSE = [1.0] * 40, [0.0] * 40
+
+
+@pytest.fixture
+def shared(tiny: Tiny) -> Tiny:
+    """The project with a git remote and a DVC remote, both folders beside it."""
+    remotes = tiny.folder.parent
+    tiny.sh("git", "init", "--quiet", "--bare", "--initial-branch=main", str(remotes / "git"))
+    tiny.sh("git", "remote", "add", "origin", str(remotes / "git"))
+    tiny.sh(*DVC, "remote", "add", "--quiet", "--default", "store", str(remotes / "dvc"))
+    tiny.commit()
+    tiny.sh("git", "push", "--quiet", "--set-upstream", "origin", "main")
+    return tiny
+
+
+def cloned(tiny: Tiny, name: str = "clone") -> Tiny:
+    folder = tiny.folder.parent / name
+    tiny.sh("git", "clone", "--quiet", str(tiny.folder.parent / "git"), str(folder))
+    clone = Tiny(folder)
+    clone.sh("git", "config", "user.name", "Another")
+    clone.sh("git", "config", "user.email", "another@example.org")
+    return clone
+
+
+def pushed_tags(tiny: Tiny) -> set[str]:
+    listed = tiny.sh("git", "ls-remote", "--tags", "--refs", "origin")
+    return {line.rpartition("refs/tags/")[2] for line in listed.splitlines()}
+
+
+def intact(package: Path) -> list[str]:
+    text = (package / "model").read_text()
+    return [] if text in ("first", "second") else ["model: changed"]
+
+
+def test_push_brings_package_samples_and_tags(shared: Tiny):
+    promote(shared.folder, "merged", push=True)
+    assert pushed_tags(shared) == {"merged@v0.1.0", "merged#prod#1"}
+    clone = cloned(shared)
+    assert champion(clone.folder, "merged").version == "v0.1.0"
+    clone.sh(*DVC, "pull", "--quiet", "models/packages/merged")
+    assert (clone.folder / "models/packages/merged/model").read_text() == "first"
+
+
+def test_another_machine_compares_with_the_champion(shared: Tiny):
+    """Its scores come from the DVC remote; nothing of it is in the clone's cache."""
+    promote(shared.folder, "merged", push=True)
+    clone = cloned(shared)
+    clone.sh(*DVC, "pull", "--quiet", "models/packages/merged", "--allow-missing")
+    clone.train("second", WORSE)
+    with pytest.raises(WorseThanChampion):
+        promote(clone.folder, "merged", push=True)
+    assert pushed_tags(shared) == {"merged@v0.1.0", "merged#prod#1"}
+
+
+def test_promoting_again_pushes_what_was_not(shared: Tiny):
+    promote(shared.folder, "merged")
+    assert pushed_tags(shared) == set()
+    promote(shared.folder, "merged", push=True)
+    assert pushed_tags(shared) == {"merged@v0.1.0", "merged#prod#1"}
+
+
+def test_a_dvc_remote_that_takes_nothing_gets_no_tag(shared: Tiny):
+    (shared.folder.parent / "dvc").write_text("a file where the folder should be")
+    with pytest.raises(NotDelivered, match="dvc push models/packages/merged"):
+        promote(shared.folder, "merged", push=True)
+    assert shared.tags() == []
+    assert pushed_tags(shared) == set()
+
+
+def test_a_package_that_is_in_no_cache_gets_no_tag(shared: Tiny):
+    shutil.rmtree(shared.folder / ".dvc/cache/files")
+    with pytest.raises(NotDelivered, match="without cache for directory"):
+        promote(shared.folder, "merged", push=True)
+    assert shared.tags() == []
+
+
+def test_whoever_comes_second_to_the_git_remote_releases_nothing(shared: Tiny):
+    clone = cloned(shared)
+    promote(shared.folder, "merged", push=True)
+    clone.train("second", BETTER)
+    with pytest.raises(NotDelivered, match=r"git push origin: .*rejected") as refused:
+        promote(clone.folder, "merged", push=True)
+    assert "\n" not in str(refused.value)
+    assert clone.tags() == []
+    clone.sh("git", "fetch", "--quiet", "--tags")
+    assert promote(clone.folder, "merged", push=True).version == "v0.2.0"
+
+
+def test_a_rollback_travels(shared: Tiny):
+    promote(shared.folder, "merged", push=True)
+    shared.train("second", BETTER)
+    promote(shared.folder, "merged", push=True)
+    rollback(shared.folder, "merged", reason="it swears", push=True)
+    clone = cloned(shared)
+    assert champion(clone.folder, "merged").version == "v0.1.0"
+    assert champion(clone.folder, "merged").records["prod"]["reason"] == "it swears"
+
+
+def test_a_clone_that_shares_the_cache_needs_no_remote(shared: Tiny):
+    promote(shared.folder, "merged")
+    shared.sh("git", "push", "--quiet", "--tags")
+    clone = cloned(shared)
+    clone.sh(*DVC, "cache", "dir", "--local", str(shared.folder / ".dvc/cache"))
+    clone.train("second", BETTER)
+    assert promote(clone.folder, "merged").version == "v0.2.0"
+    with pytest.raises(UserError, match=r"second: exists already|no release"):
+        fetch(str(clone.folder), "second@prod", None, intact)
+    release, folder = fetch(str(clone.folder), "merged@prod", clone.folder / "got", intact)
+    assert (release.version, (folder / "model").read_text()) == ("v0.2.0", "second")
+
+
+def test_a_worktree_knows_the_releases(shared: Tiny):
+    first = promote(shared.folder, "merged")
+    beside = shared.folder.parent / "beside"
+    shared.sh("git", "worktree", "add", "--quiet", str(beside))
+    assert releases(beside) == [first]
+
+
+@pytest.mark.parametrize("source", ["git", "clone"])
+def test_fetch_by_stage_and_by_version(shared: Tiny, tmp_path: Path, source: str):
+    promote(shared.folder, "merged", push=True)
+    shared.train("second", BETTER)
+    promote(shared.folder, "merged", push=True)
+    cloned(shared)
+    where = str(tmp_path / source)
+    release, folder = fetch(where, "merged@prod", tmp_path / "got/prod", intact)
+    assert (release.version, (folder / "model").read_text()) == ("v0.2.0", "second")
+    release, folder = fetch(where, "merged@v0.1.0", tmp_path / "got/old", intact)
+    assert (release.version, (folder / "model").read_text()) == ("v0.1.0", "first")
+    assert sorted(file.name for file in (tmp_path / "got").iterdir()) == ["old", "prod"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ("merged", "merged: say which one, such as merged@prod or merged@v1.2.0"),
+        ("gptq@prod", "gptq: no release; there are merged"),
+        ("merged@dev", "merged@dev: no such version or stage; there is v0.1.0 (prod)"),
+        ("merged@v9.0.0", "merged@v9.0.0: no such version or stage; there is v0.1.0 (prod)"),
+    ],
+)
+def test_fetch_names_what_there_is(tiny: Tiny, tmp_path: Path, wanted: str, said: str):
+    promote(tiny.folder, "merged")
+    with pytest.raises(UserError) as refused:
+        fetch(str(tiny.folder), wanted, tmp_path / "out", intact)
+    assert (str(refused.value), refused.value.exit_status) == (said, 2)
+
+
+def test_fetch_never_touches_what_is_there(tiny: Tiny, tmp_path: Path):
+    promote(tiny.folder, "merged")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match="out: exists already"):
+        fetch(str(tiny.folder), "merged@prod", tmp_path / "out", intact)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("source", ["nowhere", "https://127.0.0.1:9/x.git", "empty"])
+def test_fetch_from_what_is_no_project(tmp_path: Path, source: str):
+    (tmp_path / "empty").mkdir()
+    where = source if "//" in source else str(tmp_path / source)
+    with pytest.raises(UserError) as refused:
+        fetch(where, "merged@prod", tmp_path / "out", intact)
+    assert str(refused.value).startswith(f"{where}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_fetch_without_its_remote_leaves_nothing(shared: Tiny, tmp_path: Path):
+    promote(shared.folder, "merged", push=True)
+    shutil.rmtree(tmp_path / "dvc")
+    with pytest.raises(NotDelivered, match="models/packages/merged") as refused:
+        fetch(str(tmp_path / "git"), "merged@prod", tmp_path / "got/out", intact)
+    assert "\n" not in str(refused.value)
+    assert list((tmp_path / "got").iterdir()) == []
+
+
+def test_a_package_that_comes_damaged_is_not_kept(shared: Tiny, tmp_path: Path):
+    promote(shared.folder, "merged", push=True)
+    for file in (tmp_path / "dvc").rglob("*"):
+        if file.is_file() and file.read_bytes() == b"first":
+            file.chmod(0o644)
+            file.write_bytes(b"f1rst")
+    with pytest.raises(NotDelivered, match=r"merged v0.1.0: model: changed \(1 wrong\)"):
+        fetch(str(tmp_path / "git"), "merged@prod", tmp_path / "got/out", intact)
+    assert list((tmp_path / "got").iterdir()) == []
+
+
+def test_dvc_gets_the_same_by_itself(shared: Tiny, tmp_path: Path):
+    promote(shared.folder, "merged", push=True)
+    get = [*DVC, "artifacts", "get", str(tmp_path / "git"), "merged", "--stage", "prod"]
+    subprocess.run([*get, "--out", "got"], cwd=tmp_path, check=True)
+    assert (tmp_path / "got/model").read_text() == "first"
