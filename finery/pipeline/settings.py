@@ -13,11 +13,12 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from finery.errors import UserError
 from finery.params.schema import ParamsError, load
 
+QUOTING = "; quote a text with signs in it: \"KEY='a, b'\""
 ASSIGNMENT = re.compile(r"~[\w.]+$|\+{0,2}[\w.]+=")
 
 
 def set_params(assignments: Sequence[str], path: Path = Path("params.yaml")) -> None:
-    """Change settings of params.yaml; comments, order and the look of all else stay.
+    """Change settings of params.yaml; comments, order and the spelling of all else stay.
 
     Values are read as `dvc exp run --set-param` reads them (Hydra's override grammar). A key that
     the file leaves out may be set too, and `~KEY` takes one out. The outcome is validated whole:
@@ -47,7 +48,7 @@ def _override(file: Path, assignment: str) -> None:
         apply_overrides(file, [assignment if assignment[0] in "+~" else f"++{assignment}"])
     except Exception as error:  # Hydra raises its own, OmegaConf's and Python's alike
         reason = str(error.__cause__ or error).splitlines()[0].replace("++", "")
-        advice = "" if assignment[0] == "~" else "; quote a text with signs in it: KEY='a, b'"
+        advice = "" if assignment[0] == "~" else QUOTING
         raise UserError(f"--set {assignment}: {reason}{advice}") from None
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from finery.pipeline.status import status
+
 from .project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -252,6 +254,14 @@ def test_exactly_what_a_change_concerns_runs_again(shared: Project, change: Chan
     with shared.undone():
         change.edit(shared)
         assert shared.plan() == (change.stale, change.reached)
+        assert said(shared) == (change.stale, change.reached)
+
+
+def said(project: Project) -> tuple[set[str], set[str]]:
+    """What `finery status` says of the same two sets."""
+    found = {each.name: each.state for each in status(project.folder)}
+    stale = {name for name, state in found.items() if state == "changed"}
+    return stale, {name for name, state in found.items() if state != "unchanged"}
 
 
 def test_the_rows_undo_what_they_did(shared: Project, pipeline: Project) -> None:

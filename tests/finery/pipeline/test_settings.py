@@ -113,17 +113,17 @@ def test_the_values_are_those_of_dvc_exp_run(params: Path, assignment: str) -> N
         (
             "train.lora.rank=1,2",
             "--set train.lora.rank=1,2: Error merging override train.lora.rank=1,2;"
-            " quote a text with signs in it: KEY='a, b'",
+            " quote a text with signs in it: \"KEY='a, b'\"",
         ),
         (
             "gate.rules.x=2",
             "--set gate.rules.x=2: invalid literal for int() with base 10: 'x';"
-            " quote a text with signs in it: KEY='a, b'",
+            " quote a text with signs in it: \"KEY='a, b'\"",
         ),
         (
             "package.name=${nope}",
             "--set package.name=${nope}: Interpolation key 'nope' not found;"
-            " quote a text with signs in it: KEY='a, b'",
+            " quote a text with signs in it: \"KEY='a, b'\"",
         ),
         (
             "~nothing",
