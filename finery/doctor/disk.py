@@ -24,7 +24,7 @@ def disk(params: Params) -> Iterator[Finding]:
     cache = cache_folder()
     link, findings = _link(cache)
     yield from findings
-    yield from _space(params, cache, copies=1 if link != "copy" else 2)
+    yield from _space(params, cache, copies=2 if link == "copy" and _same_disk(cache) else 1)
     left = os.statvfs(".")
     if left.f_files and left.f_favail < FEW_INODES:
         advice = "remove directories with many small files; `df -i` tells of which file system"

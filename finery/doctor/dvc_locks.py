@@ -48,14 +48,19 @@ def _holders(rwlock: dict) -> dict[int, str]:
 def _held(pid: int, command: str, written: float) -> Finding:
     try:
         process = psutil.Process(pid)
-        line, started = " ".join(process.cmdline()), process.create_time()
+        line = " ".join(process.cmdline()) or process.name()
+        started = process.create_time()
+    except psutil.ZombieProcess:  # DVC takes it for alive
+        what = f"of `{command}` (process {pid}), killed and not reaped: runs wait for ever"
+        return problem(NAME, what, REMOVE)
     except psutil.NoSuchProcess:
         what = f"of `{command}` (process {pid}), which was killed"
         return note(NAME, what, "nothing: the next run clears it")
     except psutil.AccessDenied:
         return note(NAME, f"held by process {pid}, of another user", "wait for it to end")
-    if started > written or not any(word in line for word in RUNS_DVC):
-        what = f"of `{command}` (process {pid}), gone; its number is now `{line[:60]}`: runs wait"
+    if started > written or not any(word in line for word in (*RUNS_DVC, command)):
+        now = f"its number is now that of `{line[:60]}`, for which runs wait"
+        what = f"of `{command}` (process {pid}), which is gone; {now}"
         return problem(NAME, what, REMOVE)
     return note(NAME, f"held by a run: `{line[:80]}` (process {pid})", "wait for it, or end it")
 

@@ -10,7 +10,8 @@ from threading import Thread
 from finery.doctor import dvc, dvc_locks, git, gpu, libraries, memory, network, nvidia, prefect
 from finery.doctor.disk import disk
 from finery.doctor.finding import Finding, note
-from finery.doctor.settings import settings
+from finery.doctor.settings import elsewhere, is_project, settings
+from finery.doctor.several_gpus import several_gpus
 from finery.doctor.source import source
 from finery.params.schema import Params
 
@@ -28,22 +29,28 @@ def examine(root: Path = Path()) -> list[Finding]:
     becomes a finding. Never raises.
     """
     with chdir(root):
+        if not is_project():
+            return [elsewhere()]
         params, about_settings = settings()
-        if params is None:
-            return about_settings
         started = [(*_start(name, check), limit) for name, check, limit in _checks(params)]
         begun = time.monotonic()
         found = [_await(*each, begun=begun) for each in started]
     return about_settings + [finding for findings in found for finding in findings]
 
 
-def _checks(params: Params) -> list[tuple[str, Check, float]]:
+def _checks(params: Params | None) -> list[tuple[str, Check, float]]:
+    """What does not need params.yaml is examined even if that is wrong."""
+    configured: list[tuple[str, Check, float]] = []
+    if params is not None:
+        configured = [
+            ("GPU", partial(_machine, params), SECONDS_WITH_GPU),
+            ("disk", partial(disk, params), SECONDS),
+            ("base model", partial(source, params), SECONDS),
+        ]
     return [
         ("Python", libraries.python, SECONDS),
         ("libraries", libraries.libraries, SECONDS),
-        ("GPU", partial(_machine, params), SECONDS_WITH_GPU),
-        ("disk", partial(disk, params), SECONDS),
-        ("base model", partial(source, params), SECONDS),
+        *configured,
         ("proxy", network.proxy, SECONDS),
         ("git", git.git, SECONDS),
         ("DVC", dvc.graph, SECONDS),
@@ -58,6 +65,8 @@ def _machine(params: Params) -> list[Finding]:
     """The GPUs, and the memory of what the models will be on; both want nvidia-smi's answer."""
     cards = nvidia.cards()
     findings, usable = gpu.gpu(params, cards)
+    if usable:
+        findings += several_gpus(params, cards)
     return [*findings, *memory.memory(params, cards if usable else None)]
 
 

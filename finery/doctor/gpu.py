@@ -1,23 +1,17 @@
-"""Whether torch can use the GPUs here, and what is known to hang several of them."""
+"""Whether torch can use the GPUs here."""
 
-import os
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from finery.doctor.finding import Finding, note, ok, problem
 from finery.doctor.nvidia import Cards
-from finery.doctor.torch_build import TorchBuild, device_trouble, torch_build
+from finery.doctor.torch_build import UNAVAILABLE, TorchBuild, device_trouble, torch_build
 from finery.params.schema import Params
 
 OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
 """The oldest Linux driver for each CUDA: docs.nvidia.com/deploy/cuda-compatibility."""
 WHEELS = {13: "cu130", 12: "cu126"}
 """The builds of torch 2.13, newest CUDA first: its release matrix in pytorch's RELEASE.md."""
-CONSUMER = re.compile(r"GeForce RTX [345]0\d\d")
-SMALL_SHM = 1 << 30
-NO_PEERS = ("NCCL_P2P_DISABLE", "NCCL_IB_DISABLE")
 SLOW = "small models train on a CPU; for larger ones use a machine with an NVIDIA GPU"
 
 
@@ -34,7 +28,7 @@ def gpu(params: Params, cards: Cards | None) -> tuple[list[Finding], bool]:
         return [*findings, *_precision(params)], False
     names = ", ".join(sorted({card.name for card in cards.cards}))
     what = f"{len(cards.cards)} x {names}, driver {cards.driver}, torch for CUDA {build.cuda}"
-    return [ok("GPU", what), *_several(cards), *_resources(params, cards)], True
+    return [ok("GPU", what)], True
 
 
 def _none(build: TorchBuild) -> list[Finding]:
@@ -54,29 +48,37 @@ def _unusable(cards: Cards, build: TorchBuild) -> Iterator[Finding]:
     elif build.cuda is None:
         what = f"{cards.cards[0].name}, but torch {build.version} is a build for the CPU, {runs}"
         yield note("GPU", what, _wheel(cards, build))
-    elif _major(cards.driver) < (oldest := OLDEST_DRIVER.get(_major(build.cuda), 0)):
+    elif _major(cards.driver) < (needed := OLDEST_DRIVER.get(_major(build.cuda), 0)):
         known = f" (CUDA {cards.cuda})" if cards.cuda else ""
         yield note(
             "GPU",
             f"driver {cards.driver}{known} is too old for torch built for CUDA {build.cuda},"
-            f" which needs {oldest} or newer, {runs}",
-            f"update the driver, or {_wheel(cards, build)}",
+            f" which needs {needed} or newer, {runs}",
+            _wheel(cards, build, f"update the driver to {needed} or newer"),
         )
     elif trouble := device_trouble():
-        yield problem(
-            "GPU",
-            f"torch {build.version} fails on {cards.cards[0].name}: {trouble}",
-            "cards older than the RTX 20 need the CUDA 12.6 build:"
-            f" {_pip(build, 'cu126')}; or CUDA_VISIBLE_DEVICES=-1 hides the card",
-        )
+        yield _failing(cards, build, trouble)
 
 
-def _wheel(cards: Cards, build: TorchBuild) -> str:
-    """The newest build of torch that the driver can run."""
+def _failing(cards: Cards, build: TorchBuild, trouble: str) -> Finding:
+    name = cards.cards[0].name
+    if UNAVAILABLE in trouble:
+        what = f"torch {build.version} finds no CUDA for {name}, so everything runs on the CPU"
+        return note("GPU", what, "reboot after a driver update; in a container, use --gpus all")
+    return problem(
+        "GPU",
+        f"torch {build.version} fails on {name}: {trouble}",
+        f"cards older than the RTX 20 need {_pip(build, 'cu126')};"
+        " or hide the card: CUDA_VISIBLE_DEVICES=-1",
+    )
+
+
+def _wheel(cards: Cards, build: TorchBuild, update: str = "") -> str:
+    """How to get the newest build of torch that the driver can run; or else a newer driver."""
     for cuda, wheel in WHEELS.items():
         if _major(cards.driver) >= OLDEST_DRIVER[cuda]:
-            return _pip(build, wheel)
-    return f"update the driver to {OLDEST_DRIVER[13]} or newer, then {_pip(build, 'cu130')}"
+            return f"{update}, or {_pip(build, wheel)}" if update else _pip(build, wheel)
+    return update or f"update the driver to {OLDEST_DRIVER[13]} or newer"
 
 
 def _pip(build: TorchBuild, wheel: str) -> str:
@@ -93,36 +95,6 @@ def _precision(params: Params) -> Iterator[Finding]:
     elif chosen == "fp16":
         what = "train.precision is fp16, which a CPU only emulates: slow, and losses overflow"
         yield note("precision", what, "set train.precision: auto in params.yaml")
-
-
-def _several(cards: Cards) -> Iterator[Finding]:
-    """Hangs of several cards at once: NVIDIA/nccl-tests#117, hiyouga/LLaMA-Factory#3282.
-
-    GeForce cards since the RTX 40 have no peer-to-peer access, and some drivers claim it.
-    """
-    if len(cards.cards) < 2:
-        return
-    consumer = next((card.name for card in cards.cards if CONSUMER.search(card.name)), None)
-    missing = [name for name in NO_PEERS if os.environ.get(name) != "1"]
-    if consumer and missing:
-        yield note(
-            "NCCL",
-            f"{len(cards.cards)} x {consumer}: a training over several (torchrun) may hang or fail",
-            f"before torchrun: export {' '.join(f'{name}=1' for name in missing)};"
-            " a run on one card needs nothing",
-        )
-    shared = Path("/dev/shm")
-    if shared.is_dir() and (size := shutil.disk_usage(shared).total) < SMALL_SHM:
-        what = f"/dev/shm holds {size >> 20} MiB; NCCL and data loaders fail when it is full"
-        yield note("shared memory", what, "start the container with --shm-size=8g or --ipc=host")
-
-
-def _resources(params: Params, cards: Cards) -> Iterator[Finding]:
-    asked = params.resources.accelerators
-    if asked > len(cards.cards):
-        what = f"resources.accelerators is {asked}, and this machine has {len(cards.cards)}"
-        advice = f"set resources.accelerators: {len(cards.cards)}, or stages share a card's memory"
-        yield note("resources", what, advice)
 
 
 def _major(version: str) -> int:

@@ -64,7 +64,8 @@ def _against_requirement(requirement: "Requirement") -> Iterator[Finding]:
         return
     has = f"{found} is installed" if found else "not installed"
     level = note if requirement.name in BESIDE else problem
-    yield level("libraries", f"{requirement.name}: {has}, needs {requirement.specifier}", INSTALL)
+    needs = f", needs {requirement.specifier}" if requirement.specifier else ""
+    yield level("libraries", f"{requirement.name}: {has}{needs}", INSTALL)
 
 
 def _needed() -> "list[Requirement]":

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPException
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from finery.doctor.finding import Finding, note, ok
 
@@ -30,14 +30,9 @@ def status(url: str, token: str | None = None, *, direct: bool = False) -> int |
     Through the proxy that the environment names, unless `direct`. Names and passwords in the URL
     are sent as such.
     """
-    request = urllib.request.Request(without_password(url), method="HEAD")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    elif userinfo := urlsplit(url).netloc.rpartition("@")[0]:
-        encoded = base64.b64encode(urllib.request.unquote(userinfo).encode()).decode()
-        request.add_header("Authorization", f"Basic {encoded}")
     handlers = [_NoRedirect(), *([urllib.request.ProxyHandler({})] if direct else [])]
     try:
+        request = urllib.request.Request(_without_user(url), headers=_authorization(url, token))
         with urllib.request.build_opener(*handlers).open(request, timeout=SECONDS) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
@@ -57,8 +52,7 @@ def connects(host: str, port: int) -> str | None:
 
 def without_password(url: str) -> str:
     """The URL as it may be printed: without a name, a password or a token in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return urlsplit(_without_user(url))._replace(query="", fragment="").geturl()
 
 
 def proxy() -> Iterator[Finding]:
@@ -72,6 +66,19 @@ def proxy() -> Iterator[Finding]:
     else:
         what = f"{', '.join(named).upper()} is set for {LOOPBACK} too: flows miss their own server"
         yield note("proxy", what, f"export NO_PROXY={LOOPBACK},localhost")
+
+
+def _authorization(url: str, token: str | None) -> dict[str, str]:
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    if userinfo := urlsplit(url).netloc.rpartition("@")[0]:
+        return {"Authorization": f"Basic {base64.b64encode(unquote(userinfo).encode()).decode()}"}
+    return {}
+
+
+def _without_user(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _reason(error: object) -> str:

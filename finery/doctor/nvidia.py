@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 QUERY = "--query-gpu=name,memory.total,memory.used,driver_version"
-SECONDS = 20
+SECONDS = 10
 
 
 @dataclass(frozen=True)

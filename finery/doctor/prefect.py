@@ -7,6 +7,7 @@ import os
 import sqlite3
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ URL_NAMES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CON
 SMALL = 200_000_000
 """Bytes of a database that is checked whole; a larger one would take its time."""
 STEPS = 20_000_000
+AWAY = "end other Prefect servers; else move it away, and lose the history of runs"
 WITHOUT = "`dvc repro` runs without Prefect"
 
 
@@ -55,8 +57,7 @@ def database() -> Iterator[Finding]:
     elif not os.access(file, os.W_OK):
         yield note("Prefect database", f"{file} is not writable", f"chown it to you; {WITHOUT}")
     elif trouble := _trouble(file):
-        advice = f"end other Prefect servers, or move it away and lose the history of runs: {file}"
-        yield note("Prefect database", f"{file}: {trouble}", advice)
+        yield note("Prefect database", f"{file}: {trouble}", f"{AWAY}: mv {file} {file}.old")
     else:
         yield ok("Prefect database", f"{file}, {file.stat().st_size / 1e6:.1f} MB")
 
@@ -83,11 +84,22 @@ def _trouble(file: Path) -> str | None:
                 return f"damaged ({answer})"
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
-        return None
+        return _newer(connection)
     except sqlite3.Error as error:
         return None if "interrupted" in str(error) else str(error)
     finally:
         connection.close()
+
+
+def _newer(connection: sqlite3.Connection) -> str | None:
+    """A database keeps the name of its last migration; this Prefect must know it."""
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    if ("alembic_version",) not in tables:
+        return None  # a server that starts makes its tables
+    (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    prefect = Path(find_spec("prefect").origin).parent
+    known = prefect.glob(f"server/database/_migrations/versions/sqlite/*_{version}_*.py")
+    return None if any(known) else "made by a newer Prefect than the installed one"
 
 
 def _setting(name: str) -> str | None:

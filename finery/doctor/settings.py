@@ -4,29 +4,40 @@ from pathlib import Path
 
 from finery.check import check
 from finery.doctor.finding import Finding, ok, problem
-from finery.params.schema import Params, ParamsError
+from finery.params.schema import Params, ParamsError, load
 
 NAME = "settings"
 FILE = Path("params.yaml")
 
 
 def settings() -> tuple[Params | None, list[Finding]]:
-    """params.yaml of the present folder, or None, and what is wrong with it."""
-    if not FILE.is_file() or not Path("dvc.yaml").is_file():
-        return None, [_elsewhere()]
+    """params.yaml of the present folder, None if it cannot be read, and what is wrong with it."""
     try:
         return check(FILE), [ok(NAME, f"{FILE} is valid")]
     except ParamsError as error:
         advice = f"correct {FILE}; `finery check` looks at it again"
-        return None, [problem(NAME, line, advice) for line in error.problems]
+        return _loaded(), [problem(NAME, line, advice) for line in error.problems]
     except (OSError, ValueError) as error:
         return None, [problem(NAME, f"{FILE} cannot be read ({error})", "make it readable")]
 
 
-def _elsewhere() -> Finding:
+def is_project(folder: Path = Path()) -> bool:
+    """Whether a folder is the root of a project."""
+    return (folder / FILE).is_file() and (folder / "dvc.yaml").is_file()
+
+
+def elsewhere() -> Finding:
+    """What to say where no project is."""
     here = Path.cwd()
-    for folder in here.parents:
-        if (folder / FILE).is_file() and (folder / "dvc.yaml").is_file():
-            return problem(NAME, f"{here} is inside a project, not its root", f"cd {folder}")
+    if root := next(filter(is_project, here.parents), None):
+        return problem(NAME, f"{here} is inside a project, not its root", f"cd {root}")
     what = f"{here} is no project: it needs {FILE} and dvc.yaml"
     return problem(NAME, what, "change to the folder of a Finery project")
+
+
+def _loaded() -> Params | None:
+    """Settings that are valid by themselves, only not beside the files around them."""
+    try:
+        return load(FILE)
+    except ParamsError:
+        return None

@@ -43,13 +43,17 @@ def _hf(source: str) -> Finding:
 
     repo, _, revision = source.removeprefix("hf:").partition("@")
     revision = revision or "main"
+    cached = isinstance(try_to_load_from_cache(repo, "config.json", revision=revision), str)
     if any(os.environ.get(name, "").upper() in ("1", "TRUE", "YES", "ON") for name in OFFLINE):
-        if isinstance(try_to_load_from_cache(repo, "config.json", revision=revision), str):
+        if cached:
             return ok(NAME, f"{source} is in the Hub's cache, and HF_HUB_OFFLINE is set")
         what = f"{source} is not in the Hub's cache, and HF_HUB_OFFLINE is set"
         return problem(NAME, what, "unset HF_HUB_OFFLINE for the first download")
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     answer = status(f"{hub}/{repo}/resolve/{revision}/config.json", get_token())
+    if isinstance(answer, str) and cached:
+        what = f"{source} is in the Hub's cache; {without_password(hub)} cannot be reached"
+        return note(NAME, what, f"what the cache lacks cannot be fetched: {MIRROR}")
     return _from_hub(source, hub, answer, "HF_TOKEN", MIRROR)
 
 
@@ -58,7 +62,8 @@ def _modelscope(source: str) -> Finding:
 
     repo, _, revision = source.removeprefix("modelscope:").partition("@")
     hub = HubConfig().endpoint
-    answer = status(f"{hub}/models/{repo}/resolve/{revision or 'master'}/config.json")
+    query = f"Revision={revision or 'master'}&FilePath=config.json"
+    answer = status(f"{hub}/api/v1/models/{repo}/repo?{query}")
     advice = "check the network or proxy, or set MODELSCOPE_ENDPOINT"
     return _from_hub(source, hub, answer, "MODELSCOPE_API_TOKEN", advice)
 

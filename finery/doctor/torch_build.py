@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-SECONDS = 75
-TRY_DEVICE = """
+SECONDS = 60
+UNAVAILABLE = "torch.cuda.is_available() is False"
+TRY_DEVICE = f"""
 import torch
-assert torch.cuda.is_available(), "torch.cuda.is_available() is False"
+assert torch.cuda.is_available(), "{UNAVAILABLE}"
 total = (torch.ones(8, device="cuda:0", dtype=torch.float32) * 2).sum().item()
-assert total == 16.0, f"8 x 2 is {total}"
+assert total == 16.0, total
 """
 
 

@@ -1,0 +1,1 @@
+"""`finery doctor`: each condition arranged for real, where the machine lacks it by a stand-in."""
