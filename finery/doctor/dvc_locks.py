@@ -51,7 +51,7 @@ def _held(pid: int, command: str, written: float) -> Finding:
         line = " ".join(process.cmdline()) or process.name()
         started = process.create_time()
     except psutil.ZombieProcess:  # DVC takes it for alive
-        what = f"of `{command}` (process {pid}), killed and not reaped: runs wait for ever"
+        what = f"of `{command}` (process {pid}), killed and not reaped: DVC lets no run start"
         return problem(NAME, what, REMOVE)
     except psutil.NoSuchProcess:
         what = f"of `{command}` (process {pid}), which was killed"
@@ -59,8 +59,8 @@ def _held(pid: int, command: str, written: float) -> Finding:
     except psutil.AccessDenied:
         return note(NAME, f"held by process {pid}, of another user", "wait for it to end")
     if started > written or not any(word in line for word in (*RUNS_DVC, command)):
-        now = f"its number is now that of `{line[:60]}`, for which runs wait"
-        what = f"of `{command}` (process {pid}), which is gone; {now}"
+        what = f"of `{command}` (process {pid}), which is gone, but its number is in use again"
+        what = f"{what} (`{line[:60]}`), so that DVC lets no run start"
         return problem(NAME, what, REMOVE)
     return note(NAME, f"held by a run: `{line[:80]}` (process {pid})", "wait for it, or end it")
 

@@ -1,5 +1,6 @@
 """Python, its environment, and the installed versions against those the project was tried with."""
 
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ BESIDE = {"prefect", "fastapi", "gto"}
 """What `dvc repro` does without."""
 INSTALL = "pip install --no-build-isolation -c constraints.txt -e ."
 SHOWN = 4
+SECONDS = 10
 
 
 def python() -> Iterator[Finding]:
@@ -28,8 +30,23 @@ def python() -> Iterator[Finding]:
     elif sys.prefix == sys.base_prefix:
         advice = "install into an environment of its own: make setup"
         yield note("Python", f"{name} of the system, without a virtual environment", advice)
+    elif (other := _python_on_path()) != Path(sys.prefix).resolve():
+        has = f"is of {other}" if other else "is not on PATH"
+        what = f"{name} in {sys.prefix}; but `python`, which dvc.yaml starts, {has}"
+        advice = f"source {sys.prefix}/bin/activate before `dvc repro`; `finery run` needs no more"
+        yield note("Python", what, advice)
     else:
         yield ok("Python", f"{name} in {sys.prefix}")
+
+
+def _python_on_path() -> Path | None:
+    """The environment of the `python` that dvc.yaml's commands start."""
+    command = ["python", "-c", "import sys; print(sys.prefix)"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    except OSError:
+        return None
+    return Path(done.stdout.strip()).resolve() if done.stdout.strip() else None
 
 
 def libraries() -> Iterator[Finding]:

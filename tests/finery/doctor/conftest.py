@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     for name in ("HOME", "PREFECT_HOME", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
         monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("PATH", first_on_path(Path(sys.executable).parent))
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(home / "site"))
     (folder / ".dvc").mkdir(parents=True)
     for name in ("params.yaml", "dvc.yaml", "pyproject.toml", "constraints.txt", *DVC):

@@ -1,11 +1,14 @@
 """Python and the installed versions, against pyproject.toml and constraints.txt."""
 
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from finery.doctor.libraries import libraries, python
+
+from .conftest import executable, first_on_path
 
 PYDANTIC = version("pydantic")
 
@@ -69,6 +72,15 @@ def test_without_the_projects_files_the_installed_metadata_counts():
     assert int(what.split()[1]) > 20
 
 
-def test_this_python():
-    (finding,) = python()
-    assert finding.level in ("ok", "note") and finding.what[0] == "3"
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="needs a virtual environment")
+def test_the_python_of_the_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", first_on_path(Path(sys.executable).parent))
+    (found,) = python()
+    assert (found.level, sys.prefix in found.what) == ("ok", True)
+    executable(tmp_path / "bin/python", "echo /another/environment")
+    monkeypatch.setenv("PATH", first_on_path(tmp_path / "bin"))
+    (found,) = python()
+    assert found.level == "note" and found.what.endswith("is of /another/environment")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (found,) = python()
+    assert found.what.endswith("is not on PATH")
