@@ -1,12 +1,19 @@
 """The tokenizer of a model folder, with its chat template."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
+
+PLAIN = {"TokenizersBackend", "PreTrainedTokenizerFast"}
 
 
 def load_tokenizer(model: Path, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a downloaded model, from its files alone."""
+    if _is_plain(model):
+        from transformers.tokenization_utils_tokenizers import TokenizersBackend
+
+        return TokenizersBackend.from_pretrained(model, local_files_only=True)
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(
@@ -17,3 +24,20 @@ def load_tokenizer(model: Path, trust_remote_code: bool = False) -> Any:
 def template_hash(tokenizer: Any) -> str:
     """SHA-256 of the chat template's text: the same in every report and in the package."""
     return hashlib.sha256(tokenizer.chat_template.encode()).hexdigest()
+
+
+def _is_plain(model: Path) -> bool:
+    """Whether AutoTokenizer would take the class that only reads tokenizer.json.
+
+    It does for a Llama whose tokenizer asks for no other, but imports torch to find that out,
+    which takes longer than to prepare a few thousand rows.
+    """
+    files = [model / name for name in ("tokenizer.json", "tokenizer_config.json", "config.json")]
+    if not all(file.is_file() for file in files):
+        return False
+    tokenizer, config = (json.loads(file.read_text(encoding="utf-8")) for file in files[1:])
+    return (
+        config.get("model_type") == "llama"
+        and tokenizer.get("tokenizer_class") in PLAIN
+        and "auto_map" not in tokenizer
+    )

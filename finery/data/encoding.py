@@ -1,0 +1,117 @@
+"""Texts as tokens, many at once, each token with the place where it begins.
+
+Byte-level BPE tokenizers, which most models have, go through fastokens: the same tokens several
+times as fast. It gives no offsets and needs none: the bytes of such a tokenizer's tokens are the
+text, so that the lengths of the tokens say where each begins. Whatever does not add up to the
+text, and every other tokenizer, goes through Hugging Face's tokenizers.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+PROBE = (
+    'I\'ll pay  $1,234.50 for 3 cafés\n\n\tand NAÏVE Straße—don’t! {"a": [1, null]} x_1 = 10**9;\r\n'
+    "请用中文回答：第１２题的答案是“三百”。ひらがなとカタカナ。한국어 مرحبا Привет नमस्ते e\u0301 👩‍👩‍👧 \u3000\xa0\u200b end  "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The tokens of a text, and the positions where they begin: its bytes or its characters."""
+
+    ids: np.ndarray
+    starts: np.ndarray
+    text: str
+    in_bytes: bool
+
+    def token_at(self, position: int) -> int:
+        """The first token that begins at this character of the text, or after it."""
+        if self.in_bytes and not self.text.isascii():
+            position = len(self.text[:position].encode())
+        return int(np.searchsorted(self.starts, position))
+
+
+class Encoder:
+    """A tokenizer for many texts at once; special tokens are those that the text itself has."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._lengths = _byte_lengths(tokenizer)
+        self._fast = None if self._lengths is None else _fastokens(tokenizer)
+
+    def __call__(self, texts: Sequence[str]) -> list[Encoded]:
+        """The tokens of each text, int32. No text may hold half a character."""
+        if self._fast is None or not texts:
+            return self._with_offsets(texts)
+        encoded = self._fast_encoded(texts)
+        slow = [index for index, each in enumerate(encoded) if each is None]
+        for index, each in zip(slow, self._with_offsets([texts[i] for i in slow]), strict=True):
+            encoded[index] = each
+        return encoded
+
+    def _fast_encoded(self, texts: Sequence[str]) -> list[Encoded | None]:
+        """None for a text that its tokens do not spell."""
+        flat, bounds = self._fast.encode_batch_flat(texts)
+        ids = np.frombuffer(flat, np.uint32).astype(np.int32)
+        bounds = np.frombuffer(bounds, np.uint64).astype(np.int64)
+        ends = np.concatenate(([0], np.cumsum(self._lengths[ids])))
+        sizes = (ends[bounds[1:]] - ends[bounds[:-1]]).tolist()
+        cuts = bounds.tolist()
+        return [
+            Encoded(ids[start:end], ends[start:end] - ends[start], text, True)
+            if size == (len(text) if text.isascii() else len(text.encode()))
+            else None
+            for text, start, end, size in zip(texts, cuts[:-1], cuts[1:], sizes, strict=True)
+        ]
+
+    def _with_offsets(self, texts: Sequence[str]) -> list[Encoded]:
+        if not texts:
+            return []
+        encoded = self._tokenizer(
+            list(texts), add_special_tokens=False, return_offsets_mapping=True
+        )
+        pairs = zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        return [
+            Encoded(np.array(ids, np.int32), np.array([start for start, _ in offsets]), text, False)
+            for text, ids, offsets in pairs
+        ]
+
+
+def _byte_lengths(tokenizer: Any) -> np.ndarray | None:
+    """How many bytes of a text each token stands for; None if the tokenizer is not byte-level."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return None
+    settings = json.loads(backend.to_str())
+    if settings["model"]["type"] != "BPE" or not _byte_level(settings["pre_tokenizer"]):
+        return None
+    added = {token["content"]: len(token["content"].encode()) for token in settings["added_tokens"]}
+    # A byte is a character in the byte-level alphabet, whichever byte it is.
+    lengths = {i: added.get(token, len(token)) for token, i in backend.get_vocab().items()}
+    table = np.zeros(max(lengths) + 1, np.int64)
+    table[list(lengths)] = list(lengths.values())
+    return table
+
+
+def _byte_level(settings: dict[str, Any] | None) -> bool:
+    if not settings:
+        return False
+    parts = settings.get("pretokenizers", [settings])
+    return any(part["type"] == "ByteLevel" and not part["add_prefix_space"] for part in parts)
+
+
+def _fastokens(tokenizer: Any) -> Any:
+    """fastokens' version of the tokenizer; None if it has none that gives the same tokens."""
+    try:
+        from fastokens import Tokenizer
+
+        fast = Tokenizer.from_json_str(tokenizer.backend_tokenizer.to_str())
+        texts = [PROBE, "".join([PROBE, *tokenizer.all_special_tokens, PROBE])]
+        ids = [fast.encode(text).ids for text in texts]
+    except (ImportError, ValueError, NotImplementedError):
+        return None
+    return fast if ids == tokenizer(texts, add_special_tokens=False)["input_ids"] else None
