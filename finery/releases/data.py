@@ -14,6 +14,11 @@ from finery.releases.errors import NotDelivered, ReleaseError
 SAMPLES = "reports/evaluate/{name}/samples.jsonl"
 
 
+def artifacts(root: Path, commit: str = "HEAD") -> list[str]:
+    """The names under `artifacts` of dvc.yaml."""
+    return list(_yaml(root, commit, "dvc.yaml").get("artifacts", {}))
+
+
 def package_path(root: Path, commit: str, name: str) -> str:
     """Where a model's package lies, as dvc.yaml says under `artifacts`.
 
