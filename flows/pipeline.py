@@ -1,9 +1,9 @@
 """The graph of dvc.yaml as a Prefect flow: one task a stage, independent stages at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from prefect import flow
@@ -11,36 +11,42 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from finery.check import check
 from finery.errors import PipelineError, UserError
-from finery.params.schema import load
 from finery.pipeline.one_run import only_run
-from finery.pipeline.recovery import recover
 from finery.pipeline.runs import Outcome, outcomes_of, record
 from finery.pipeline.settings import set_params
 from finery.pipeline.status import StageStatus, status, unknown
-from flows.budget import Budget
+from flows.cluster import Cluster
 from flows.command_line import command_line
+from flows.here import Here
 from flows.report import publish, show
 from flows.server import server
-from flows.stage_task import outcome_of, stage_task
+
+EngineName = Literal["local", "ray", "dask"]
 
 
-@flow(name="pipeline", task_runner=ThreadPoolTaskRunner(max_workers=64))
-def pipeline(root: Path = Path(), stages: list[str] | None = None) -> State[list[Outcome]]:
+@flow(name="pipeline")
+def pipeline(
+    root: Path = Path(),
+    stages: list[str] | None = None,
+    engine: EngineName = "local",
+    address: str | None = None,
+    repo: str | None = None,
+) -> State:
     """Bring every stage up to date, or those named and what they need; as `dvc repro` would.
 
     A stage that fails stops what is below it, and no other. `finery.pipeline.runs` keeps what
-    became of each.
+    became of each. `engine` is where stages run: in this checkout, or on the workers of a Ray or
+    Dask cluster at `address`, which clone `repo`; flow runs need that engine's task runner.
     """
     try:
         with only_run(root):
-            for healed in recover(root):
+            where = _engine(root, engine, address, repo)
+            for healed in where.prepare():
                 get_run_logger().warning(healed)
-            plan = needed(status(root), stages or [])
-            outcomes = _run_all(plan, Budget(load(root / "params.yaml").resources), root)
+            outcomes = _run_all(needed(where.plan(), stages or []), where)
     except UserError as error:
         return Failed(message=str(error))
     record(str(flow_run.id), outcomes, root)
@@ -51,9 +57,17 @@ def pipeline(root: Path = Path(), stages: list[str] | None = None) -> State[list
     return Completed(message=f"ran {', '.join(ran) or 'nothing'}")
 
 
-def run(root: Path = Path(), stages: Sequence[str] = ()) -> list[Outcome]:
+def run(
+    root: Path = Path(),
+    stages: Sequence[str] = (),
+    engine: EngineName = "local",
+    address: str | None = None,
+    repo: str | None = None,
+) -> list[Outcome]:
     """Run the flow; what became of each stage. Raises `PipelineError` if it could not begin."""
-    state = pipeline(root, list(stages), return_state=True)
+    runner = _engine(root, engine, address, repo).runner
+    flow_of_engine = pipeline.with_options(task_runner=runner)
+    state = flow_of_engine(root, list(stages), engine, address, repo, return_state=True)
     outcomes = outcomes_of(str(state.state_details.flow_run_id), root)
     if not outcomes:
         raise PipelineError(state.message or state.name)
@@ -79,8 +93,12 @@ def needed(plan: Sequence[StageStatus], names: Sequence[str]) -> list[StageStatu
     return [stage for stage in plan if stage.name in wanted]
 
 
-def _run_all(plan: Sequence[StageStatus], budget: Budget, root: Path) -> list[Outcome]:
-    """Submit each stage once those above it have ended and the budget has room for it."""
+def _engine(root: Path, name: EngineName, address: str | None, repo: str | None) -> Here | Cluster:
+    return Here(root) if name == "local" else Cluster(root, name, address, repo)
+
+
+def _run_all(plan: Sequence[StageStatus], where: Here | Cluster) -> list[Outcome]:
+    """Submit each stage once those above it have ended and there is room for it."""
     waiting = {stage.name: stage for stage in plan}
     futures: dict[str, PrefectFuture[Any]] = {}
     outcomes: dict[str, Outcome] = {}
@@ -89,49 +107,42 @@ def _run_all(plan: Sequence[StageStatus], budget: Budget, root: Path) -> list[Ou
         for stage in list(waiting.values()):
             if not outcomes.keys() >= set(stage.after):
                 continue
-            unchanged = _is_unchanged(stage, outcomes)
-            if unchanged or budget.fits(stage.name):
-                del waiting[stage.name]
-                future = stage_task.submit(
-                    stage.name,
-                    root,
-                    unchanged,
-                    environment={} if unchanged else budget.take(stage.name),
-                    wait_for=[futures[above] for above in stage.after],
-                )
-                future.add_done_callback(lambda _, name=stage.name: ended.put(name))
+            above = [futures[name] for name in stage.after]
+            if future := where.submit(stage, outcomes, above):
                 futures[stage.name] = future
+                del waiting[stage.name]
+                future.add_done_callback(lambda _, name=stage.name: ended.put(name))
         name = ended.get()
         futures[name].wait()
-        budget.give_back(name)
-        outcomes[name] = outcome_of(name, futures[name].state)
+        outcomes[name] = where.ended(name, futures[name])
     return [outcomes[stage.name] for stage in plan]
-
-
-def _is_unchanged(stage: StageStatus, outcomes: Mapping[str, Outcome]) -> bool:
-    """Whether it needs no asking: nothing of its own changed, and nothing above it ran."""
-    same = all(outcomes[above].result == "cached" for above in stage.after)
-    return same and stage.state != "changed"
 
 
 def main(
     stages: Annotated[
         list[str] | None, typer.Argument(help="Only these, and what they need.")
     ] = None,
-    set_: Annotated[
+    assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change params.yaml first, as DVC does."),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change params.yaml first."),
+    ] = None,
+    engine: Annotated[EngineName, typer.Option(help="Where the stages run.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="The cluster; without it, one on this machine.")
+    ] = None,
+    repo: Annotated[
+        str | None, typer.Option(help="What the cluster's workers clone; default: origin.")
     ] = None,
 ) -> None:
     """Run what changed, independent stages at once; with a page to watch."""
     root = Path()
-    if set_:
-        set_params(set_, root / "params.yaml")
+    if assignments:
+        set_params(assignments, root / "params.yaml")
     check(root / "params.yaml")
     needed(status(root), stages or [])
     with server() as page:
         print(f"watch: {page}", flush=True)
-        outcomes = run(root, stages or [])
+        outcomes = run(root, stages or [], engine, address, repo)
     show(outcomes)
     if worst := max(outcome.exit_status for outcome in outcomes):
         raise SystemExit(worst)

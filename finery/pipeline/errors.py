@@ -17,3 +17,7 @@ class BusyError(PipelineError):
 
 class StoppedError(PipelineError):
     """The run was stopped before this could start."""
+
+
+class StageError(PipelineError):
+    """What a stage needs could not be brought to it, or what it made could not be kept."""

@@ -1,7 +1,7 @@
 """Why DVC calls a stage changed, in the words of params.yaml and of the files."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dvc.dependency import ParamsDependency
@@ -29,6 +29,24 @@ def stage_reasons(stage: Stage) -> tuple[str, ...]:
             found += _params(dep) if isinstance(dep, ParamsDependency) else _input(dep)
     for out in stage.outs:
         found += _output(out)
+    return tuple(found)
+
+
+def lock_reasons(stage: Stage, made: Mapping[str, Output]) -> tuple[str, ...]:
+    """The same where outputs are elsewhere: they are taken to be what dvc.lock says.
+
+    `made` are the outputs of all stages, by path; code, data in git and params are looked at.
+    """
+    if _never_run(stage):
+        return ("never run",)
+    found = list(_command(stage))
+    for dep in stage.deps:
+        if isinstance(dep, ParamsDependency):
+            found += _params(dep)
+        elif dep.fs_path not in made:
+            found += _input(dep)
+        elif dep.hash_info != made[dep.fs_path].hash_info:
+            found.append(f"{_path(dep)} changed")
     return tuple(found)
 
 
