@@ -1,110 +1,139 @@
-"""Conversations as tokens: the model's own chat template, and a mask of what the loss counts."""
+"""Examples as samples: tokens by the model's own chat template, and what the loss counts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from finery.data.alpaca import Example, Message
-from finery.data.errors import DataError
+import numpy as np
 
-IGNORED = -100
-Span = tuple[int, int]
+from finery.data.encoding import Encoded, Encoder
+from finery.data.examples import Example
+from finery.data.rendering import ControlTokenError, Rendering
+from finery.data.samples import Sample, chat_sample, text_sample
+from finery.data.spans import Span
+from finery.data.template import TemplateError
+
+Rendered = tuple[str, list[Span]]
 
 
-class TemplateError(DataError):
-    """The chat template does not fit the conversation."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a row cannot be a sample; `kind` is control-token or template, `field` "" for the row."""
+
+    row: int
+    field: str
+    kind: str
+    problem: str
 
 
-@dataclass(frozen=True)
-class Sample:
-    """A tokenized conversation; `labels` is `input_ids` where the loss counts, -100 elsewhere."""
+class Renderer:
+    """Makes samples of examples, many at once; one a process.
 
-    input_ids: list[int]
-    labels: list[int]
-    cut: bool
+    `cutoff_len` is the longest sample in tokens, None for no limit. `mask_history` counts the last
+    turn only, `train_on_prompt` every token; `packing` keeps long texts, in pieces.
+    """
 
-    @property
-    def trained_tokens(self) -> int:
-        return sum(label != IGNORED for label in self.labels)
+    def __init__(
+        self,
+        tokenizer: Any,
+        cutoff_len: int | None = None,
+        mask_history: bool = False,
+        train_on_prompt: bool = False,
+        packing: bool = False,
+    ) -> None:
+        self._cutoff_len = cutoff_len
+        self._mask_history = mask_history
+        self._train_on_prompt = train_on_prompt
+        self._packing = packing
+        self._rendering = Rendering(tokenizer)
+        self._encoder = Encoder(tokenizer)
+        self._text_ends = _text_ends(tokenizer)
+
+    def encode(self, examples: Sequence[Example]) -> list[Sample | Problem]:
+        """One result for each example, in their order; see `Sample` for those of each kind."""
+        rendered = [_tried(self._rendered, example) for example in examples]
+        texts = [text for each in rendered if isinstance(each, list) for text, _ in each]
+        encoded = iter(self._encoder(texts))
+        return [
+            _tried(self._sample, example, each, [next(encoded) for _ in each])
+            if isinstance(each, list)
+            else each
+            for example, each in zip(examples, rendered, strict=True)
+        ]
+
+    def prompts(self, examples: Sequence[Example]) -> list[np.ndarray]:
+        """The tokens that ask the model for the last turn of each example.
+
+        Raises `TemplateError` for an example that `encode` has a `Problem` with.
+        """
+        texts = [
+            self._rendering.template.render(
+                example.messages[:-1], example.tools, add_generation_prompt=True
+            )
+            for example in examples
+        ]
+        return [encoded.ids for encoded in self._encoder(texts)]
+
+    def _rendered(self, example: Example) -> list[Rendered]:
+        """The texts of an example: one, or of a preference two."""
+        if example.text is not None:
+            before, after = self._text_ends
+            self._rendering.refuse_control_tokens([{"role": "text", "content": example.text}])
+            return [(before + example.text + after, [])]
+        chosen, rejected = example.chosen, example.rejected
+        answers = [[]] if chosen is None or rejected is None else [[chosen], [rejected]]
+        last_only = self._mask_history or len(answers) > 1 or example.desirable is not None
+        return [
+            self._rendering.conversation([*example.messages, *answer], example.tools, last_only)
+            for answer in answers
+        ]
+
+    def _sample(
+        self, example: Example, rendered: list[Rendered], encoded: list[Encoded]
+    ) -> Sample:
+        if example.text is not None:
+            return text_sample(encoded[0], self._cutoff_len, self._packing)
+        on_prompt = self._train_on_prompt and len(rendered) == 1 and example.desirable is None
+        first, *other = [
+            chat_sample(each, spans, self._cutoff_len, on_prompt)
+            for each, (_, spans) in zip(encoded, rendered, strict=True)
+        ]
+        if not other and example.desirable is None:
+            return first
+        return replace(
+            first if all(each.trained_tokens for each in other) else first.emptied(),
+            rejected=other[0] if other else None,
+            desirable=example.desirable,
+            cut=first.cut or any(each.cut for each in other),
+        )
+
+
+def _tried(make: Any, example: Example, *given: Any) -> Any:
+    """What `make` makes of an example, or the `Problem` with it."""
+    try:
+        return make(example, *given)
+    except ControlTokenError as error:
+        return Problem(example.row, "", "control-token", str(error))
+    except TemplateError as error:
+        return Problem(example.row, "", "template", str(error))
+
+
+def _text_ends(tokenizer: Any) -> tuple[str, str]:
+    """What goes before and after a text: the first token, if the model is used to one, and the end."""
+    begins = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][0] == (
+        tokenizer.bos_token_id
+    )
+    return tokenizer.bos_token if begins else "", tokenizer.eos_token or ""
 
 
 def tokenize(tokenizer: Any, example: Example, cutoff_len: int) -> Sample:
-    """Render with the tokenizer's chat template; the loss counts the assistant's turns only.
-
-    A turn is the answer and its end-of-turn token. Samples longer than `cutoff_len` tokens lose
-    their end. Raises `TemplateError` naming the row if the template reorders or drops turns.
-    """
-    try:
-        _refuse_control_tokens(tokenizer, example.messages)
-        text, spans = render(tokenizer, example.messages)
-        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        mask = assistant_mask(spans, encoded["offset_mapping"])
-    except TemplateError as error:
-        raise TemplateError(f"{example.dataset}: row {example.row}: {error}") from None
-    ids = encoded["input_ids"]
-    labels = [token if counted else IGNORED for token, counted in zip(ids, mask, strict=True)]
-    return Sample(ids[:cutoff_len], labels[:cutoff_len], cut=len(ids) > cutoff_len)
+    """One example as a sample. Raises `TemplateError` naming the row."""
+    sample = Renderer(tokenizer, cutoff_len).encode([example])[0]
+    if isinstance(sample, Problem):
+        raise TemplateError(f"{example.dataset}: row {example.row}: {sample.problem}")
+    return sample
 
 
-def _refuse_control_tokens(tokenizer: Any, messages: Sequence[Message]) -> None:
-    """Words of a dataset that read as a control token would become one, and end the turn early."""
-    for message in messages:
-        for token in tokenizer.all_special_tokens:
-            if token in message["content"]:
-                raise TemplateError(
-                    f"{message['role']}: contains the control token {token}; remove it"
-                )
-
-
-def render_prompt(tokenizer: Any, messages: Sequence[Message]) -> str:
+def render_prompt(tokenizer: Any, messages: Sequence[Any]) -> str:
     """The text that asks the model for its next turn."""
-    return _apply(tokenizer, messages, add_generation_prompt=True)
-
-
-def render(tokenizer: Any, messages: Sequence[Message]) -> tuple[str, list[Span]]:
-    """The whole conversation as text, and the character ranges of the assistant's turns.
-
-    A turn begins where the generation prompt ends and includes its end-of-turn token, without
-    the white space after it. Raises `TemplateError` if a shorter conversation is not a prefix.
-    """
-    text = _apply(tokenizer, messages)
-    spans = []
-    for index, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        prompt = render_prompt(tokenizer, messages[:index])
-        turn = _apply(tokenizer, messages[: index + 1])
-        if not turn.startswith(prompt) or not text.startswith(turn):
-            raise TemplateError(
-                "the chat template changes earlier turns of a conversation;"
-                " use one turn a row, or another model.chat_template"
-            )
-        if message["content"].strip() not in turn[len(prompt) :]:
-            raise TemplateError("the chat template leaves out the assistant's words")
-        spans.append((len(prompt), len(turn.rstrip())))
-    return text, spans
-
-
-def assistant_mask(spans: Sequence[Span], offsets: Sequence[Span]) -> list[bool]:
-    """Mark the tokens that the loss counts.
-
-    `spans` are the character ranges of the assistant's turns, `offsets` the tokenizer's
-    character range for each token; a token counts if it starts inside a turn.
-    Returns one flag per token. Raises `TemplateError` if a turn covers no token.
-    """
-    mask = [any(start <= token[0] < end for start, end in spans) for token in offsets]
-    for start, end in spans:
-        if not any(start <= token[0] < end for token in offsets):
-            raise TemplateError("an assistant's turn has no token")
-    return mask
-
-
-def _apply(tokenizer: Any, messages: Sequence[Message], add_generation_prompt: bool = False) -> str:
-    from jinja2.exceptions import TemplateError as JinjaError
-
-    try:
-        return tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=add_generation_prompt
-        )
-    except JinjaError as error:
-        raise TemplateError(f"the chat template refuses it: {error}") from None
+    return Rendering(tokenizer).template.render(messages, add_generation_prompt=True)

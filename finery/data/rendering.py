@@ -1,0 +1,140 @@
+"""Conversations as text with their turns: exactly, and quickly where that is the same.
+
+Finding the turns of a conversation (`finery.data.spans`) takes several renderings. Conversations
+of one shape, the same roles in the same order, mostly differ in their words alone: what stands
+around the words is learnt once from made-up ones. Then one rendering is enough, if it is, to the
+letter, what was learnt with these words in it; if not, the turns are found the exact way.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+from finery.data.examples import Message
+from finery.data.spans import Span, Tools, turns
+from finery.data.template import ChatTemplate, TemplateError
+
+Shape = tuple[str, ...]
+
+
+class ControlTokenError(TemplateError):
+    """Words that read as a control token would become one, and end the turn early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """What a template writes around the words: `around[i]` before message i, the last at the end.
+
+    `turns` has, for each turn that counts, the index of its message, and how many characters
+    before and after its words belong to it.
+    """
+
+    around: list[str]
+    turns: list[tuple[int, int, int]]
+
+    def filled(self, words: Sequence[str]) -> str:
+        pieces = [piece for pair in zip(self.around, words, strict=False) for piece in pair]
+        return "".join([*pieces, self.around[-1]])
+
+    def spans(self, words: Sequence[str]) -> list[Span]:
+        sizes = (len(around) + len(said) for around, said in zip(self.around, words, strict=False))
+        ends = list(accumulate(sizes))
+        return [(ends[i] - len(words[i]) - before, ends[i] + after) for i, before, after in self.turns]
+
+
+class Rendering:
+    """Renders conversations with a tokenizer's chat template and finds the assistant's turns."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.template = ChatTemplate(tokenizer)
+        self._skeletons: dict[Shape, Skeleton | None] = {}
+        self._control = _control_tokens(tokenizer)
+        self._ending: str | None = None
+        self._eos = tokenizer.eos_token or ""
+
+    def conversation(
+        self, messages: Sequence[Message], tools: Tools, last_only: bool
+    ) -> tuple[str, list[Span]]:
+        """The text, and the character ranges of the assistant's turns, or of the last one alone.
+
+        If the template writes nothing to end the last turn, the tokenizer's end of sequence does:
+        otherwise a model would learn never to stop. Raises `TemplateError`.
+        """
+        self.refuse_control_tokens(messages, tools)
+        found = None if tools else self._by_skeleton(messages, last_only)
+        text, spans = found or turns(self.template, messages, tools, _counted(messages, last_only))
+        if self._ending is None:
+            self._ending = self._eos if self._is_open() else ""
+        if self._ending:
+            start, end = spans[-1]
+            text, spans[-1] = text[:end] + self._ending, (start, end + len(self._ending))
+        return text, spans
+
+    def refuse_control_tokens(self, messages: Sequence[Message], tools: Tools = ()) -> None:
+        """Raises `ControlTokenError` if what is said reads as one of the tokenizer's own."""
+        for message in messages:
+            words = message["content"] if len(message) == 2 else _json(message)
+            if found := self._control.search(words):
+                raise ControlTokenError(
+                    f"{message['role']}: contains the control token {found[0]}; remove it"
+                )
+        if tools and (found := self._control.search(_json(tools))):
+            raise ControlTokenError(f"tools: contain the control token {found[0]}; remove it")
+
+    def _by_skeleton(
+        self, messages: Sequence[Message], last_only: bool
+    ) -> tuple[str, list[Span]] | None:
+        """None if the template does more than to put the words, or them trimmed, into a frame."""
+        if any(len(message) != 2 for message in messages):
+            return None
+        shape = ("last" if last_only else "all", *(message["role"] for message in messages))
+        if shape not in self._skeletons:
+            self._skeletons[shape] = self._learnt(shape[1:], last_only)
+        if (skeleton := self._skeletons[shape]) is None:
+            return None
+        text = self.template.render(messages)
+        words = [message["content"] for message in messages]
+        for said in (words, [each.strip() for each in words]):
+            if skeleton.filled(said) == text:
+                return text, skeleton.spans(said)
+        return None
+
+    def _learnt(self, roles: Shape, last_only: bool) -> Skeleton | None:
+        words = [f"\ue0a0{number}\ue0a1" for number in range(len(roles))]
+        messages = [{"role": r, "content": w} for r, w in zip(roles, words, strict=True)]
+        counted = _counted(messages, last_only)
+        try:
+            text, spans = turns(self.template, messages, (), counted)
+        except TemplateError:
+            return None
+        around = re.split("|".join(words), text)
+        skeleton = Skeleton(around, [])
+        if len(around) != len(words) + 1 or skeleton.filled(words) != text:
+            return None
+        for index, (start, end) in zip(counted, spans, strict=True):
+            at = text.index(words[index])
+            skeleton.turns.append((index, at - start, end - at - len(words[index])))
+        return skeleton
+
+    def _is_open(self) -> bool:
+        """Whether the template writes nothing to end the last turn of a conversation."""
+        skeleton = self._learnt(("user", "assistant"), last_only=True)
+        return skeleton is not None and skeleton.turns[0][2] == 0
+
+
+def _counted(messages: Sequence[Message], last_only: bool) -> list[int]:
+    said = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
+    return said[-1:] if last_only else said
+
+
+def _control_tokens(tokenizer: Any) -> re.Pattern[str]:
+    added = tokenizer.added_tokens_decoder.values()
+    special = {token.content for token in added if token.special} | {*tokenizer.all_special_tokens}
+    return re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or "(?!)")
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

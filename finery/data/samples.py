@@ -1,0 +1,78 @@
+"""Samples: tokens, which of them the loss counts, and no more of them than fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from finery.data.encoding import Encoded
+from finery.data.spans import Span
+from finery.data.template import TemplateError
+
+IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Tokens to train on: int32 arrays; `labels` is `input_ids` where the loss counts, else -100.
+
+    - `cut`: tokens that count were lost to the cut-off; if none is left, the sample is empty
+    - `rejected`: of a preference, the same prompt with the other answer
+    - `desirable`: of KTO, the verdict
+    - `more`: the further pieces of a text that is longer than a packed sample
+    """
+
+    input_ids: np.ndarray
+    labels: np.ndarray
+    cut: bool = False
+    rejected: "Sample | None" = None
+    desirable: bool | None = None
+    more: tuple["Sample", ...] = ()
+
+    @property
+    def trained_tokens(self) -> int:
+        return int(np.count_nonzero(self.labels != IGNORED))
+
+    def emptied(self) -> "Sample":
+        """No token left: nothing to train on fits."""
+        return replace(self, input_ids=self.input_ids[:0], labels=self.labels[:0])
+
+
+def chat_sample(
+    encoded: Encoded, spans: Sequence[Span], limit: int | None, train_on_prompt: bool
+) -> Sample:
+    """A conversation's tokens; those count that start inside one of `spans` (characters).
+
+    A sample longer than `limit` loses its end: what is left ends within a turn or with one, never
+    in a prompt whose answer was cut off. Raises `TemplateError` if a turn covers no token.
+    """
+    turns = [(encoded.token_at(start), encoded.token_at(end)) for start, end in spans]
+    if any(start >= end for start, end in turns):
+        raise TemplateError("an assistant's turn has no token")
+    ids, size, cut = encoded.ids, len(encoded.ids), False
+    if limit is not None and size > limit:
+        size = max((min(end, limit) for start, end in turns if start < limit), default=0)
+        cut = size < turns[-1][1]
+    if train_on_prompt:
+        return Sample(ids[:size], _after_the_first(ids[:size]), cut)
+    labels = np.full(size, IGNORED, np.int32)
+    for start, end in turns:
+        labels[start:end] = ids[start : min(end, size)]
+    return Sample(ids[:size], labels, cut)
+
+
+def text_sample(encoded: Encoded, limit: int | None, in_pieces: bool) -> Sample:
+    """A text's tokens, all counted; what is longer than `limit` is cut, or cut into pieces."""
+    ids, size = encoded.ids, len(encoded.ids) if limit is None else limit
+    pieces = [ids[start : start + size] for start in range(0, len(ids), size)]
+    first, *more = [Sample(piece, _after_the_first(piece)) for piece in pieces]
+    if in_pieces:
+        return replace(first, more=tuple(piece for piece in more if piece.trained_tokens))
+    return replace(first, cut=bool(more))
+
+
+def _after_the_first(ids: np.ndarray) -> np.ndarray:
+    """The first token has nothing before it to be predicted from."""
+    labels = ids.copy()
+    labels[:1] = IGNORED
+    return labels
