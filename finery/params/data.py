@@ -20,6 +20,12 @@ class DataParams(Section):
     """Values for the {{placeholders}} in the datasets."""
     cutoff_len: Annotated[int, Field(ge=8, le=1_048_576)] = 1024
     """Longest sample, in tokens; what is longer loses its end."""
+    packing: bool = False
+    """Put short samples together up to cutoff_len; they do not see each other."""
+    mask_history: bool = False
+    """Train on the last turn of a conversation only."""
+    train_on_prompt: bool = False
+    """Train on the questions too."""
     val_size: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of the training samples held out to watch the loss."""
     calibration_samples: Annotated[int, Field(ge=1, le=4096)] = 64
@@ -35,6 +41,8 @@ class DataParams(Section):
                 problems.append(f"{key}: {', '.join(twice)} is listed twice")
         if both := sorted(set(self.train) & set(self.test)):
             problems.append(f"test: {', '.join(both)} is trained on too; test on held-out data")
+        if self.mask_history and self.train_on_prompt:
+            problems.append("train_on_prompt: true contradicts mask_history: true; choose one")
         if problems:
             raise ValueError("\n".join(problems))
         return self
