@@ -1,0 +1,130 @@
+"""A result on its way home: committed in the checkout, taken into the project's repository, pushed.
+
+Each step is one that git takes whole or not at all. A working tree with changes, or one in which
+DVC runs, is left alone: the commit is parked on a branch of its own then, and the next run goes
+on from there.
+"""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from finery.retraining.errors import NotCommitted, NotPushed
+
+
+def commit(checkout: Path, message: str) -> str:
+    """Commit all that the run changed, if anything; the SHA of the checkout's commit."""
+    _done(_git(checkout, "add", "--all"), "git add")
+    if _git(checkout, "diff", "--cached", "--quiet").returncode:
+        _done(_git(checkout, "commit", "--quiet", "-m", message), "git commit")
+    return _git(checkout, "rev-parse", "HEAD").stdout.strip()
+
+
+def land(root: Path, checkout: Path, sha: str, branch: str, parked: str) -> str:
+    """Take a commit into the project's repository; the branch it is on then.
+
+    That is `branch` if it only has to move forward to it, and nobody's work is in the way; else
+    `parked`, which is moved there from wherever it was.
+    """
+    fetch = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(checkout), sha)
+    _done(_git(root, *fetch), "git fetch")
+    if _forward(root, branch, sha):
+        return branch
+    _done(_git(root, "update-ref", f"refs/heads/{parked}", sha), "git update-ref")
+    return parked
+
+
+def push(root: Path, branch: str, landed: str, parked: str, tags: Sequence[str]) -> str:
+    """Push the branch that a result landed on, and tags; the branch of the remote it is on then.
+
+    That is `parked` if the remote refuses: it has new commits, or its branch is protected.
+    Raises `NotPushed`.
+    """
+    remote = _remote(root, branch)
+    tracked = _git(root, "config", f"branch.{branch}.merge").stdout.strip()
+    wanted = tracked or f"refs/heads/{branch}"
+    refused = landed != branch or _push(root, remote, f"refs/heads/{branch}:{wanted}")
+    if refused:
+        forced = f"+refs/heads/{landed}:refs/heads/{parked}"
+        _done(_git(root, "push", "--quiet", remote, forced), f"git push {remote}", NotPushed)
+    if tags:
+        names = [f"refs/tags/{tag}" for tag in tags]
+        _done(_git(root, "push", "--quiet", remote, *names), f"git push {remote}", NotPushed)
+    return parked if refused else wanted.removeprefix("refs/heads/")
+
+
+def _push(root: Path, remote: str, ref: str) -> bool:
+    """Whether the remote refused. Raises `NotPushed` if it could not even be asked."""
+    done = _git(root, "push", "--quiet", remote, ref)
+    refused = done.returncode != 0 and "rejected]" in done.stderr
+    if not refused:
+        _done(done, f"git push {remote}", NotPushed)
+    return refused
+
+
+def _remote(root: Path, branch: str) -> str:
+    names = _git(root, "remote").stdout.split()
+    tracked = _git(root, "config", f"branch.{branch}.remote").stdout.strip()
+    for name in (tracked, "origin", *names[: len(names) == 1]):
+        if name in names:
+            return name
+    raise NotPushed("git: no remote to push to; add one with `git remote add origin URL`")
+
+
+def _forward(root: Path, branch: str, sha: str) -> bool:
+    """Move a branch forward to a commit, and the working tree it is checked out in with it."""
+    old = _git(root, "rev-parse", "--verify", f"refs/heads/{branch}").stdout.strip()
+    if _git(root, "merge-base", "--is-ancestor", old or sha, sha).returncode:
+        return False
+    tree = _checked_out(root, branch)
+    if tree is None:
+        return _git(root, "update-ref", f"refs/heads/{branch}", sha, old).returncode == 0
+    if not _at_rest(tree):
+        return False
+    return _git(tree, "merge", "--quiet", "--ff-only", sha).returncode == 0
+
+
+def _checked_out(root: Path, branch: str) -> Path | None:
+    """The working tree of this repository that is on a branch."""
+    listed = _git(root, "worktree", "list", "--porcelain").stdout
+    for entry in listed.split("\n\n"):
+        lines = entry.splitlines()
+        if f"branch refs/heads/{branch}" in lines:
+            return Path(lines[0].removeprefix("worktree "))
+    return None
+
+
+def _at_rest(tree: Path) -> bool:
+    """No uncommitted change of a tracked file, and DVC does not work on its outputs."""
+    if _git(tree, "status", "--porcelain", "--untracked-files=no").stdout.strip():
+        return False
+    try:
+        return (tree / ".dvc/tmp/rwlock").read_text().strip() in ("", "{}")
+    except FileNotFoundError:
+        return True
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """In a session of its own: a kill of this run does not stop git half-way in a user's tree."""
+    return subprocess.run(
+        ["git", *arguments],
+        cwd=folder,
+        env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", "GIT_EDITOR": "true"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        start_new_session=True,
+    )
+
+
+def _done(
+    done: subprocess.CompletedProcess[str],
+    what: str,
+    error: type[NotCommitted] | type[NotPushed] = NotCommitted,
+) -> None:
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        said = [line for line in lines if line.startswith(("fatal:", "error:", "!"))]
+        raise error(f"{what}: {(said or lines or ['failed without a word'])[0]}")

@@ -1,0 +1,1 @@
+"""Where new data comes from: commits that others pushed, and what DVC imported."""
