@@ -1,64 +1,86 @@
-"""Read the rows of a dataset file; every error names the file and the line."""
+"""The rows of a dataset's files, one at a time, whatever their format."""
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from finery.data.bad_rows import BadRow
 from finery.data.errors import DataError
+from finery.data.json_rows import Note, element_rows, line_rows
+from finery.data.lines import TOO_LONG, first_character, lines, not_utf8
+from finery.data.table_rows import arrow_rows, csv_rows, parquet_rows
+
+TYPES = {
+    ".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet",
+    ".arrow": "arrow", ".txt": "txt",
+}  # fmt: skip
+Numbered = Iterator[tuple[int, Any, Note | None]]
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The rows of a .json (an array of objects) or .jsonl file.
+class Row(NamedTuple):
+    """One row as its file has it; `number` counts from 1 in the file."""
 
-    Raises `DataError` if the file is missing, empty, not UTF-8, malformed or of another shape.
+    file: Path
+    number: int
+    values: dict[str, Any]
+
+
+def read_rows(file: Path, tag: str | None = None) -> Iterator[Row | BadRow]:
+    """The rows of a file, and in their places those that cannot be read.
+
+    JSON may be an array or an object a line; a text has a row a line, in the column `text`. In
+    CSV, where all is text, `tag` is the column that is true or false. Raises `DataError` if the
+    file is missing, has no rows, or breaks off where no next row can be found.
     """
+    number = 0
+    for number, values, note in _numbered(file, tag):
+        if note:
+            yield BadRow(str(file), number, *note)
+        elif isinstance(values, dict):
+            yield Row(file, number, values)
+        else:
+            problem = f"must be an object, not {_kind(values)}"
+            yield BadRow(str(file), number, "", "not-an-object", problem)
+    if not number:
+        raise DataError(f"{file}: has no rows")
+
+
+def _numbered(file: Path, tag: str | None) -> Numbered:
     if not file.is_file():
         raise DataError(f"{file}: no such file; see file_name in dataset_info.json")
-    match file.suffix:
-        case ".json":
-            rows = read_json(file)
-        case ".jsonl":
-            rows = _read_lines(file)
-        case _:
-            raise DataError(f"{file}: {file.suffix or 'no suffix'}: only .json and .jsonl are read")
-    if not isinstance(rows, list):
-        raise DataError(f"{file}: must be an array of objects, not {_kind(rows)}")
-    if not rows:
-        raise DataError(f"{file}: has no rows")
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise DataError(f"{file}: row {number}: must be an object, not {_kind(row)}")
-    return rows
-
-
-def read_json(file: Path) -> Any:
-    """A JSON file's value. Raises `DataError` with the line of the first error."""
-    text = _text(file)
-    if not text.strip():
+    match TYPES.get(file.suffix):
+        case "parquet":
+            return parquet_rows(file)
+        case "arrow":
+            return arrow_rows(file)
+        case None:
+            known = ", ".join(TYPES)
+            raise DataError(f"{file}: {file.suffix or 'no suffix'}: cannot be read; use {known}")
+    first = first_character(file)
+    if not first:
         raise DataError(f"{file}: the file is empty")
-    return _parsed(file, text, first_line=1)
+    if file.suffix == ".csv":
+        return csv_rows(file, tag)
+    if file.suffix == ".txt":
+        return _text_rows(file)
+    if first not in "[{" and file.suffix == ".json":
+        raise DataError(f"{file}: must be an array of objects, or hold an object a line")
+    return element_rows(file) if first == "[" else line_rows(file)
 
 
-def _read_lines(file: Path) -> list[Any]:
-    lines = enumerate(_text(file).split("\n"), 1)
-    return [_parsed(file, line, number) for number, line in lines if line.strip()]
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = file.read_bytes()[: error.start].count(b"\n") + 1
-        raise DataError(f"{file}:{line}: not UTF-8; save the file as UTF-8") from None
-
-
-def _parsed(file: Path, text: str, first_line: int) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        line = first_line + error.lineno - 1
-        reason = error.msg[0].lower() + error.msg[1:]
-        raise DataError(f"{file}:{line}: not JSON at column {error.colno}: {reason}") from None
+def _text_rows(file: Path) -> Numbered:
+    row = 0
+    for number, line in lines(file):
+        if line is not None and not line.strip():
+            continue
+        row += 1
+        try:
+            values = None if line is None else {"text": line.decode()}
+        except UnicodeDecodeError as error:
+            problem = not_utf8(number, error.object[error.start :])
+            yield row, None, ("", "not-utf-8", problem)
+        else:
+            yield row, values, TOO_LONG if line is None else None
 
 
 def _kind(value: object) -> str:

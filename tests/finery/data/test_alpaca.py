@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from finery.data.alpaca import load_dataset
 from finery.data.errors import DataError
+from finery.data.reading import load_dataset
 
 TRAINED = {"instruction": "Who?", "input": "", "output": "I am {{name}} of {{ name }}."}
 COLUMNS = {"prompt": "q", "query": "more", "response": "a", "system": "sys", "history": "past"}
@@ -35,8 +35,8 @@ def said(*turns: str) -> tuple[dict[str, str], ...]:
          said("u: q", "a: a")),
         ({"q": "q", "more": "x", "a": "a", "sys": "s", "past": [["1", "2"], ["3", "4"]]}, COLUMNS,
          said("s: s", "u: 1", "a: 2", "u: 3", "a: 4", "u: q\nx", "a: a")),
-        ({"q": "q", "a": "a", "sys": "", "past": None}, COLUMNS, said("u: q", "a: a")),
-        ({"q": "谁?", "a": "我😀", "past": []}, COLUMNS, said("u: 谁?", "a: 我😀")),
+        ({"q": "q", "more": "", "a": "a", "sys": "", "past": None}, COLUMNS, said("u: q", "a: a")),
+        ({"q": "谁?", "more": None, "a": "我😀", "sys": " ", "past": []}, COLUMNS, said("u: 谁?", "a: 我😀")),
     ],
 )  # fmt: skip
 def test_rows_are_conversations(tmp_path: Path, row: dict, columns: dict | None, expected: tuple):
@@ -63,7 +63,8 @@ def test_placeholders_are_filled_everywhere(tmp_path: Path):
     ],
 )
 def test_a_history_that_is_none(tmp_path: Path, history: Any, problem: str):
-    dataset(tmp_path, {"q": "q", "a": "a", "past": history}, COLUMNS)
+    row = {"q": "q", "more": "", "a": "a", "sys": "", "past": history}
+    dataset(tmp_path, row, COLUMNS)
     with pytest.raises(DataError) as caught:
         load_dataset(tmp_path, "d", {})
     assert str(caught.value) == f"{tmp_path}/d.json: row 1: {problem}"

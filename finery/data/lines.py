@@ -1,0 +1,62 @@
+"""The lines of a text file, whatever their length, and what encoding it is in."""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+from finery.data.errors import DataError
+
+CHUNK = 1 << 20
+LONGEST_ROW = 1 << 24
+"""Bytes, some four million tokens: no model reads so long a sample, and memory is bounded."""
+TOO_LONG = ("", "too-long", f"is longer than {LONGEST_ROW >> 20} MiB; split it or remove it")
+WIDE = {
+    codecs.BOM_UTF32_LE: "UTF-32", codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16",
+}  # fmt: skip
+
+
+def lines(file: Path) -> Iterator[tuple[int, bytes | None]]:
+    """Each line with its number from 1, without its end; None for one that is too long."""
+    with file.open("rb") as stream:
+        if stream.read(3) != codecs.BOM_UTF8:
+            stream.seek(0)
+        number = 0
+        while line := stream.readline(LONGEST_ROW + 1):
+            number += 1
+            whole = len(line) <= LONGEST_ROW or line.endswith(b"\n")
+            while not line.endswith(b"\n") and (rest := stream.readline(CHUNK)):
+                line = rest
+            yield number, line.rstrip(b"\r\n") if whole else None
+
+
+def first_character(file: Path) -> str:
+    """The first character that is not white space; "" if there is none.
+
+    Raises `DataError` for a file in UTF-16 or UTF-32.
+    """
+    with file.open("rb") as stream:
+        start = stream.read(4)
+        if name := _wide(start):
+            raise DataError(f"{file}: {name}; save the file as UTF-8")
+        start = start.removeprefix(codecs.BOM_UTF8)
+        while not start.strip() and (more := stream.read(CHUNK)):
+            start = more
+    return start.strip()[:1].decode("latin-1")
+
+
+def not_utf8(line: int, content: bytes) -> str:
+    """The problem with a line whose `content` from some place on is not UTF-8."""
+    try:
+        codecs.getincrementaldecoder("gb18030")().decode(content[:1000])
+        guess = " but perhaps GBK"
+    except UnicodeDecodeError:
+        guess = ""
+    return f"line {line} is not UTF-8{guess}; save the file as UTF-8"
+
+
+def _wide(start: bytes) -> str | None:
+    for mark, name in WIDE.items():
+        if start.startswith(mark):
+            return name
+    return "UTF-16" if start[:4].count(0) == 2 else None
