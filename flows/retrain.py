@@ -119,26 +119,26 @@ def _retrain(
 ) -> None:
     checkout = root / CHECKOUT
     run.branch = branch_of(root, branch)
-    parked = onto or f"retrain/{run.branch}"
-    run.commit = _step("refresh", partial(_refresh, root, checkout, run, parked))
+    target = onto or run.branch
+    run.commit = _step("refresh", partial(_refresh, root, checkout, run, target))
     if not run.changed and not unreleased(checkout, stage):
         run.outcome, run.reason = "nothing changed", NOTHING
-        _step("land", partial(_land, root, checkout, run, onto, parked))
+        _step("land", partial(_land, root, checkout, run, target))
     else:
         _step("validate", partial(_validate, checkout))
         _check_ran(run_pipeline(checkout))
         promotions = _step("compare", partial(_compare, checkout, run, stage))
         _step("store", partial(_store, checkout, promotions))
-        _step("land", partial(_land, root, checkout, run, onto, parked))
+        _step("land", partial(_land, root, checkout, run, target))
         _step("release", partial(_release, checkout, run, promotions))
     if push:
-        _step("push", partial(_push, root, run, parked))
+        _step("push", partial(_push, root, run, target))
 
 
-def _refresh(root: Path, checkout: Path, run: Run, parked: str) -> str:
+def _refresh(root: Path, checkout: Path, run: Run, target: str) -> str:
     """Bring the checkout to the newest of everything; the commit of the project it starts from."""
     tip = fetched(root, run.branch)
-    start = start_of(root, run.branch, parked)
+    start = start_of(root, run.branch, target, _parked(target))
     clean_checkout(str(root), start, checkout, storage.cache_folder(root))
     check_tagger(checkout)
     if tip:
@@ -185,8 +185,13 @@ def _store(checkout: Path, promotions: Sequence[Promotion]) -> None:
         data.push(checkout, each.release.commit, each.release.name)
 
 
-def _land(root: Path, checkout: Path, run: Run, onto: str | None, parked: str) -> None:
-    run.landed = landing.land(root, checkout, run.commit, onto or run.branch, parked)
+def _land(root: Path, checkout: Path, run: Run, target: str) -> None:
+    run.landed = landing.land(root, checkout, run.commit, target, _parked(target))
+
+
+def _parked(target: str) -> str:
+    """Where a result waits that the branch cannot take."""
+    return f"retrain/{target}"
 
 
 def _release(checkout: Path, run: Run, promotions: Sequence[Promotion]) -> None:
@@ -199,9 +204,9 @@ def _release(checkout: Path, run: Run, promotions: Sequence[Promotion]) -> None:
     run.reason = "; ".join(titles) or "the models came out as those that were released before"
 
 
-def _push(root: Path, run: Run, parked: str) -> None:
+def _push(root: Path, run: Run, target: str) -> None:
     made = [event.tag for name in data.artifacts(root) for event in tags.events(root, name)]
-    run.landed = landing.push(root, run.branch, run.landed, parked, made)
+    run.landed = landing.push(root, target, run.landed, _parked(target), made)
 
 
 def _step(name: str, work: Callable[[], Result]) -> Result:

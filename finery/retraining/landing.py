@@ -75,7 +75,9 @@ def _remote(root: Path, branch: str) -> str:
 def _forward(root: Path, branch: str, sha: str) -> bool:
     """Move a branch forward to a commit, and the working tree it is checked out in with it."""
     old = _git(root, "rev-parse", "--verify", f"refs/heads/{branch}").stdout.strip()
-    if _git(root, "merge-base", "--is-ancestor", old or sha, sha).returncode:
+    if old == sha:
+        return True
+    if old and _git(root, "merge-base", "--is-ancestor", old, sha).returncode:
         return False
     tree = _checked_out(root, branch)
     if tree is None:

@@ -22,10 +22,13 @@ def branch_of(root: Path, name: str | None = None) -> str:
     return wanted
 
 
-def start_of(root: Path, branch: str, parked: str) -> str:
-    """The commit to go on from: where earlier results were parked, if that is ahead of `branch`."""
-    ahead = _git(root, "merge-base", "--is-ancestor", branch, f"refs/heads/{parked}")
-    return _tip(root, parked if ahead.returncode == 0 else branch)
+def start_of(root: Path, branch: str, *results: str) -> str:
+    """The commit to go on from: `branch`, or the last of the branches with results ahead of it."""
+    start = branch
+    for name in results:
+        ahead = _git(root, "merge-base", "--is-ancestor", start, f"refs/heads/{name}")
+        start = name if ahead.returncode == 0 else start
+    return _git(root, "rev-parse", "--verify", f"refs/heads/{start}^{{commit}}").stdout.strip()
 
 
 def fetched(root: Path, branch: str) -> str | None:
@@ -56,10 +59,6 @@ def merge(checkout: Path, commit: str, name: str) -> None:
     _git(checkout, "merge", "--abort")
     what = ", ".join(filter(None, files)) or _reason(done.stderr)
     raise MergeConflict(f"{name} does not merge by itself: {what}; merge it by hand")
-
-
-def _tip(root: Path, branch: str) -> str:
-    return _git(root, "rev-parse", "--verify", f"refs/heads/{branch}^{{commit}}").stdout.strip()
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
