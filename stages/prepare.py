@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from finery import lineage
-from finery.data.alpaca import Example, load_dataset
 from finery.data.chat import Sample, render_prompt, tokenize
 from finery.data.errors import DataError
+from finery.data.examples import Example
 from finery.data.prepared import write_parquet
+from finery.data.reading import load_dataset
 from finery.data.splits import calibration_set, fingerprint, validation_split
 from finery.params.data import DataParams
 from finery.tokenizers import load_tokenizer, template_hash
