@@ -87,7 +87,9 @@ def _link(cache: Path) -> tuple[str, list[Finding]]:
         return "copy", [problem("disk", f"cannot write to {place} ({error.strerror})", advice)]
     if link != "copy":
         return link, [ok("DVC cache", f"{link} from {cache} to models/: artefacts are stored once")]
-    why = f"{cache} is on another disk" if not _same_disk(cache) else "the file system has no links"
+    why = f"cache.type is {','.join(wanted)}, of which nothing else works"
+    if not _same_disk(cache):
+        why = f"{cache} is on another disk"
     what = f"artefacts are copied from DVC's cache, so stored twice: {why}"
     advice = "dvc config cache.type hardlink,symlink,copy, with the cache (`dvc cache dir`) here"
     return link, [note("DVC cache", what, advice)]

@@ -26,7 +26,7 @@ def examine(root: Path = Path()) -> list[Finding]:
     """Everything worth knowing about running the pipeline of the project in `root` here.
 
     Reads and probes, and changes nothing. A check that fails itself, or does not end in its time,
-    becomes a finding. Never raises.
+    becomes a finding.
     """
     with chdir(root):
         if not is_project():

@@ -52,8 +52,8 @@ def _python_on_path() -> Path | None:
 def libraries() -> Iterator[Finding]:
     """What pyproject.toml needs, which the pipeline fails without; what constraints.txt pins."""
     needed = _needed()
-    for requirement in needed:
-        yield from _against_requirement(requirement)
+    wrong = [finding for each in needed for finding in _against_requirement(each)]
+    yield from wrong
     pinned = _pinned(Path("constraints.txt"))
     other = {name: found for name, pin in pinned.items() if (found := _other(name, pin))}
     if other:
@@ -61,9 +61,9 @@ def libraries() -> Iterator[Finding]:
         more = f" and {len(first) - SHOWN} more" if len(first) > SHOWN else ""
         what = f"not as in constraints.txt: {', '.join(first[:SHOWN])}{more}"
         yield note("libraries", what, f"for the versions measured to work together: {INSTALL}")
-    elif pinned:
+    elif pinned and not wrong:
         yield ok("libraries", "the versions of constraints.txt")
-    else:
+    elif not wrong:
         yield ok("libraries", f"the {len(needed)} that Finery needs; constraints.txt is not here")
 
 

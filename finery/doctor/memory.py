@@ -59,7 +59,7 @@ def _on_cpu(params: Params, size: ModelSize, training: bool) -> Iterator[Finding
         need = training_bytes(size, params.train, params.data.cutoff_len, half=False)
         doing = "training"
     what = f"{doing} takes up to about {need / GB:.1f} of {total / GB:.1f} GB"
-    if weights > total:
+    if weights > total + psutil.swap_memory().total:
         what = f"{weights / GB:.1f} GB of float32 weights do not fit into {total / GB:.1f} GB"
         yield problem("memory", what, "choose a smaller model.source, or a larger machine")
     elif need > total:

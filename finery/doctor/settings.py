@@ -17,8 +17,9 @@ def settings() -> tuple[Params | None, list[Finding]]:
     except ParamsError as error:
         advice = f"correct {FILE}; `finery check` looks at it again"
         return _loaded(), [problem(NAME, line, advice) for line in error.problems]
-    except (OSError, ValueError) as error:
-        return None, [problem(NAME, f"{FILE} cannot be read ({error})", "make it readable")]
+    except Exception as error:  # a file beside it that nobody foresaw, such as an odd model
+        what = f"{FILE} cannot be checked ({type(error).__name__}: {error})"
+        return None, [problem(NAME, what, "`finery check` says it in full")]
 
 
 def is_project(folder: Path = Path()) -> bool:

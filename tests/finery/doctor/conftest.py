@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -39,9 +40,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", first_on_path(Path(sys.executable).parent))
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(home / "site"))
     (folder / ".dvc").mkdir(parents=True)
-    for name in ("params.yaml", "dvc.yaml", "pyproject.toml", "constraints.txt", *DVC):
+    for name in ("params.yaml", "dvc.yaml", *DVC):
         shutil.copyfile(ROOT / name, folder / name)
     shutil.copytree(ROOT / "templates", folder / "templates")
+    (folder / "pyproject.toml").write_text('[project]\ndependencies = ["pydantic>=2"]\n')
+    (folder / "constraints.txt").write_text(f"pydantic=={version('pydantic')}\n")
     monkeypatch.chdir(folder)
     a_model(folder / "tiny", {"model.layers.0.mlp.weight": [64, 128]})
     change(SETTINGS)

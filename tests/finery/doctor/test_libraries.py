@@ -53,11 +53,10 @@ def test_another_version_is_worth_a_note():
 
 def test_what_finery_needs_is_in_the_way():
     needs("pydantic>=99", "no-such-library", "left-out==1; python_version < '3'")
-    assert found()[:2] == [
+    assert found() == [
         ("problem", f"pydantic: {PYDANTIC} is installed, needs >=99"),
         ("problem", "no-such-library: not installed"),
     ]
-    assert len(found()) == 3
 
 
 def test_dvc_repro_does_without_prefect():
