@@ -1,6 +1,7 @@
 """`data`: which datasets, and how they become tokens."""
 
-from typing import Annotated
+from math import isclose
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -16,8 +17,23 @@ class DataParams(Section):
     """Datasets to train on, by their names in dataset_info.json."""
     test: DatasetNames
     """Held-out datasets that the evaluation answers."""
-    variables: dict[str, str] = {}
-    """Values for the {{placeholders}} in the datasets."""
+    eval_dataset: list[str] = []
+    """Datasets to watch the loss on, each on its own, beside the val_size share of the training."""
+    mix_strategy: Literal["concat", "interleave_under", "interleave_over", "interleave_once"] = (
+        "concat"
+    )
+    """How several datasets become one: one after another, or by turns until the first is used up
+    (under), until each was (over: short ones come again), or until each was, once."""
+    interleave_probs: list[Annotated[float, Field(gt=0, lt=1)]] | None = None
+    """How often each dataset of `train` has its turn; null: all as often."""
+    max_samples: Annotated[int, Field(ge=1)] | None = None
+    """Rows of each dataset to use at most, its first."""
+    max_total_samples: Annotated[int, Field(ge=1)] | None = None
+    """Training samples to use at most, of all datasets together, its first after mixing."""
+    on_bad_row: Literal["fail", "skip"] = "fail"
+    """What to do about rows that cannot be used; those skipped go to rejected.jsonl."""
+    variables: dict[str, str] | None = {}
+    """Values for the {{name}} in the datasets; null leaves all such words as they are."""
     cutoff_len: Annotated[int, Field(ge=8, le=1_048_576)] = 1024
     """Longest sample, in tokens; what is longer loses its end."""
     packing: bool = False
@@ -35,14 +51,29 @@ class DataParams(Section):
     @model_validator(mode="after")
     def _held_out(self) -> "DataParams":
         problems = []
-        for key in ("train", "test"):
+        for key in ("train", "test", "eval_dataset"):
             names = getattr(self, key)
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 problems.append(f"{key}: {', '.join(twice)} is listed twice")
         if both := sorted(set(self.train) & set(self.test)):
             problems.append(f"test: {', '.join(both)} is trained on too; test on held-out data")
+        if both := sorted(set(self.train) & set(self.eval_dataset)):
+            problems.append(f"eval_dataset: {', '.join(both)} is trained on too; leave it to one")
         if self.mask_history and self.train_on_prompt:
             problems.append("train_on_prompt: true contradicts mask_history: true; choose one")
         if problems:
             raise ValueError("\n".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _one_share_a_dataset(self) -> "DataParams":
+        shares = self.interleave_probs
+        if shares is None:
+            return self
+        if self.mix_strategy == "concat":
+            raise ValueError("interleave_probs: only with mix_strategy: interleave_under or other")
+        if len(shares) != len(self.train):
+            raise ValueError(f"interleave_probs: {len(shares)} for {len(self.train)} datasets")
+        if not isclose(total := sum(shares), 1, abs_tol=1e-6):
+            raise ValueError(f"interleave_probs: they must add up to 1, not {total:g}")
         return self
