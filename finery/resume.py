@@ -1,12 +1,24 @@
-"""Where a stage keeps its checkpoints: outside every output, keyed by what the stage depends on."""
+"""Where a stage keeps its checkpoints: outside every output, keyed by what the stage depends on.
+
+They outlive the stage until DVC has recorded its result in dvc.lock: a kill in between makes DVC
+run the stage again, which then goes on from its last checkpoint instead of from the beginning.
+"""
 
 import hashlib
 import json
 import os
 import shutil
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 CHECKPOINTS = Path(".finery/checkpoints")
+FINISHED = "finished"
+"""In a folder whose stage came to its end: the name of the stage."""
+LOOKS = 5
+PAUSE = 0.2  # seconds: longer than DVC takes to write dvc.lock
 
 
 def checkpoint_folder(stage: str) -> Path:
@@ -25,11 +37,48 @@ def checkpoint_folder(stage: str) -> Path:
     return folder
 
 
+def keep_until_committed(folder: Path, stage: str) -> None:
+    """Leave the checkpoints of a finished stage to `forget_committed`; without DVC, remove them."""
+    if os.environ.get("DVC_STAGE"):
+        (folder / FINISHED).write_text(stage)
+    else:
+        shutil.rmtree(folder)
+
+
+def forget_committed() -> None:
+    """Remove the checkpoints of the finished stages whose results are in dvc.lock."""
+    for mark in CHECKPOINTS.glob(f"*/*/{FINISHED}"):
+        if _committed_key(mark.read_text()) == mark.parent.name:
+            shutil.rmtree(mark.parent)
+
+
 def _dependency_key(stage: str) -> str:
+    """Of the dependencies as they are now."""
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with Repo() as repo:
-        loaded = repo.stage.load_one(name=stage)
-        loaded.save_deps()
-        hashes = sorted((str(dep), str(dep.hash_info.value)) for dep in loaded.deps)
+    for look in reversed(range(LOOKS)):
+        try:
+            with Repo() as repo:
+                loaded = repo.stage.load_one(name=stage)
+                loaded.save_deps()
+                return _key(loaded.deps)
+        except DvcException:  # another DVC is writing dvc.lock
+            if not look:
+                raise
+            time.sleep(PAUSE)
+
+
+def _committed_key(stage: str) -> str | None:
+    """Of the dependencies that dvc.lock has; None if it cannot be read now."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    with suppress(DvcException), Repo() as repo:
+        return _key(repo.stage.load_one(name=stage).deps)
+    return None
+
+
+def _key(deps: Iterable[Any]) -> str:
+    hashes = sorted((str(dep), str(dep.hash_info.value)) for dep in deps)
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:16]

@@ -10,18 +10,19 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from finery.check import check
 from finery.errors import PipelineError, UserError
+from finery.outputs import whole
 from finery.params.recipe import Recipe
-from finery.resume import checkpoint_folder
+from finery.resume import checkpoint_folder, forget_committed, keep_until_committed
 from finery.timings import timed
+from finery.under_dvc import end_with_dvc
 
-PARTIAL = ".partial-"
+GRACE = 10  # seconds to end in, once told to: no thread that will not end is waited for
 QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
@@ -41,7 +42,7 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     """
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _terminate)
     name = os.environ.get("DVC_STAGE", stage.__name__)
     try:
         with timed(name):
@@ -49,6 +50,7 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     except UserError as error:
         sys.exit(_say(name, error, error.exit_status))
     except KeyboardInterrupt:
+        signal.alarm(GRACE)
         sys.exit(_say(name, "interrupted; the next run goes on from the last checkpoint", 130))
     except Exception as error:
         if not _disk_is_full(error):
@@ -62,10 +64,14 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
 def _call(stage: Callable[..., None], name: str, argv: list[str] | None) -> None:
     params = check(Path("params.yaml"))
     arguments, outputs = _bound(stage, name, params, argv)
-    with _whole(outputs) as partials:
+    end_with_dvc(outputs.values())
+    forget_committed()
+    if resumes := "checkpoints" in inspect.signature(stage).parameters:
+        arguments["checkpoints"] = checkpoint_folder(name)
+    with whole(outputs) as partials:
         stage(**arguments, **partials)
-    if checkpoints := arguments.get("checkpoints"):
-        _remove([checkpoints])
+    if resumes:
+        keep_until_committed(arguments["checkpoints"], name)
 
 
 def _bound(
@@ -76,30 +82,14 @@ def _bound(
     outputs = {}
     for parameter in inspect.signature(stage).parameters.values():
         if parameter.name == "checkpoints":
-            arguments["checkpoints"] = checkpoint_folder(name)
-        elif parameter.kind is parameter.KEYWORD_ONLY:
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY:
             outputs[parameter.name] = arguments.pop(parameter.name)
         elif parameter.annotation is Path and not arguments[parameter.name].exists():
             raise UserError(f"{arguments[parameter.name]}: missing; `dvc repro {name}` makes it")
         elif (section := _section(parameter, params)) is not None:
             arguments[parameter.name] = section
     return arguments, outputs
-
-
-@contextmanager
-def _whole(outputs: dict[str, Path]) -> Iterator[dict[str, Path]]:
-    """Partial paths to write to; renamed to `outputs` at the end, removed if it is not reached."""
-    partials = {key: path.with_name(PARTIAL + path.name) for key, path in outputs.items()}
-    _remove(partials.values())
-    try:
-        for partial in partials.values():
-            partial.parent.mkdir(parents=True, exist_ok=True)
-        yield partials
-        for key, path in outputs.items():
-            _remove([path])
-            partials[key].rename(path)
-    finally:
-        _remove(partials.values())
 
 
 def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, Any]:
@@ -122,14 +112,6 @@ def _section(parameter: inspect.Parameter, params: Recipe) -> Any:
     return None
 
 
-def _remove(paths: Iterable[Path]) -> None:
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
 def _disk_is_full(error: BaseException | None) -> bool:
     """Libraries wrap ENOSPC in errors of their own (safetensors, pyarrow): read their words."""
     while error is not None:
@@ -137,6 +119,11 @@ def _disk_is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _terminate(*_: object) -> NoReturn:
+    signal.alarm(GRACE)
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _say(name: str, message: object, status: int) -> int:
