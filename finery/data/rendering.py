@@ -14,7 +14,7 @@ from itertools import accumulate
 from typing import Any
 
 from finery.data.examples import Message
-from finery.data.spans import Span, Tools, turns
+from finery.data.spans import Span, Tools, end_of_turn, leaves_open, turns
 from finery.data.template import ChatTemplate, TemplateError
 
 Shape = tuple[str, ...]
@@ -52,8 +52,8 @@ class Rendering:
         self.template = ChatTemplate(tokenizer)
         self._skeletons: dict[Shape, Skeleton | None] = {}
         self._control = _control_tokens(tokenizer)
-        self._ending: str | None = None
-        self._eos = tokenizer.eos_token or ""
+        self._end_of_turn = end_of_turn(self.template, self._control)
+        self._ending = (tokenizer.eos_token or "") if leaves_open(self.template) else ""
 
     def conversation(
         self, messages: Sequence[Message], tools: Tools, last_only: bool
@@ -65,9 +65,7 @@ class Rendering:
         """
         self.refuse_control_tokens(messages, tools)
         found = None if tools else self._by_skeleton(messages, last_only)
-        text, spans = found or turns(self.template, messages, tools, _counted(messages, last_only))
-        if self._ending is None:
-            self._ending = self._eos if self._is_open() else ""
+        text, spans = found or self._turns(messages, tools, _counted(messages, last_only))
         if self._ending:
             start, end = spans[-1]
             text, spans[-1] = text[:end] + self._ending, (start, end + len(self._ending))
@@ -107,7 +105,7 @@ class Rendering:
         messages = [{"role": r, "content": w} for r, w in zip(roles, words, strict=True)]
         counted = _counted(messages, last_only)
         try:
-            text, spans = turns(self.template, messages, (), counted)
+            text, spans = self._turns(messages, (), counted)
         except TemplateError:
             return None
         around = re.split("|".join(words), text)
@@ -119,10 +117,10 @@ class Rendering:
             skeleton.turns.append((index, at - start, end - at - len(words[index])))
         return skeleton
 
-    def _is_open(self) -> bool:
-        """Whether the template writes nothing to end the last turn of a conversation."""
-        skeleton = self._learnt(("user", "assistant"), last_only=True)
-        return skeleton is not None and skeleton.turns[0][2] == 0
+    def _turns(
+        self, messages: Sequence[Message], tools: Tools, counted: Sequence[int]
+    ) -> tuple[str, list[Span]]:
+        return turns(self.template, messages, tools, counted, self._end_of_turn)
 
 
 def _counted(messages: Sequence[Message], last_only: bool) -> list[int]:
@@ -133,7 +131,8 @@ def _counted(messages: Sequence[Message], last_only: bool) -> list[int]:
 def _control_tokens(tokenizer: Any) -> re.Pattern[str]:
     added = tokenizer.added_tokens_decoder.values()
     special = {token.content for token in added if token.special} | {*tokenizer.all_special_tokens}
-    return re.compile("|".join(map(re.escape, sorted(special, key=len, reverse=True))) or "(?!)")
+    longest_first = map(re.escape, sorted(special, key=len, reverse=True))
+    return re.compile(f"({'|'.join(longest_first) or '(?!)'})")
 
 
 def _json(value: object) -> str:

@@ -1,18 +1,22 @@
 """Where the assistant's turns are in a rendered conversation, for any chat template.
 
 A turn begins where the generation prompt ends, which is where the model begins to write when it
-is served, and ends with its end-of-turn token, without the white space after that. Templates say
-neither; both are found by rendering parts of the conversation, and proven in the whole text.
+is served, and ends with the template's end-of-turn token. Templates say neither; both are found
+by rendering parts of the conversation, some with a mark in them, and proven in the whole text.
 """
 
 import json
+import re
 from collections.abc import Sequence
+from itertools import takewhile
+from os.path import commonprefix
 from typing import Any
 
 from finery.data.examples import Message
 from finery.data.template import ChatTemplate, TemplateError
 
 MARK = "\ue0f0end\ue0f1"
+THINKING = re.compile("</?think>")
 Span = tuple[int, int]
 Tools = Sequence[dict[str, Any]]
 CHANGED = (
@@ -22,7 +26,11 @@ CHANGED = (
 
 
 def turns(
-    template: ChatTemplate, messages: Sequence[Message], tools: Tools, counted: Sequence[int]
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    tools: Tools,
+    counted: Sequence[int],
+    end_of_turn: str,
 ) -> tuple[str, list[Span]]:
     """The conversation as text, and the character ranges of the turns `counted` (indices).
 
@@ -35,33 +43,63 @@ def turns(
             "the chat template has no place for tools; remove them, or use another"
             " model.chat_template"
         )
-    spans = [
-        (
-            _start(template, messages[:index], tools, text),
-            _end(template, messages, tools, index, text),
-        )
-        for index in counted
-    ]
-    _refuse_losses(text, messages, spans)
+    spans = []
+    for index in counted:
+        start = _start(template, messages, tools, index, text)
+        end = _end(template, messages, tools, index, text, end_of_turn)
+        _refuse_lost_words(messages[index], text[start:end], index == len(messages) - 1)
+        spans.append((start, end))
+    _refuse_lost_turns(text, messages)
     return text, spans
 
 
-def _start(template: ChatTemplate, context: Sequence[Message], tools: Tools, text: str) -> int:
-    prompt = template.render(context, tools, add_generation_prompt=True)
+def end_of_turn(template: ChatTemplate, control: re.Pattern[str]) -> str:
+    """The control tokens that end each turn; "" if there are none, or others at the very end."""
+    said = ("?", "!" + MARK, "?", "!")
+    roles = ("user", "assistant") * 2
+    chat = [{"role": role, "content": words} for role, words in zip(roles, said, strict=True)]
+    try:
+        tails = [_parted(template.render(part))[1] for part in (chat, chat[:2])]
+    except TemplateError:
+        return ""
+    pairs = zip(*(control.split(tail) for tail in tails), strict=False)
+    return "".join(piece for piece, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)).rstrip()
+
+
+def leaves_open(template: ChatTemplate) -> bool:
+    """Whether nothing at all ends the last turn of a conversation."""
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": MARK}]
+    try:
+        return not _parted(template.render(chat))[1].strip()
+    except TemplateError:
+        return False
+
+
+def _start(
+    template: ChatTemplate, messages: Sequence[Message], tools: Tools, index: int, text: str
+) -> int:
+    prompt = template.render(messages[:index], tools, add_generation_prompt=True)
     if text.startswith(prompt):
         return len(prompt)
-    if text.startswith(template.render(context, tools)):
-        raise TemplateError(
-            "the chat template prompts for a turn in another way than it writes one (a thinking"
-            " block?); use another model.chat_template"
-        )
-    raise TemplateError(CHANGED)
+    if not text.startswith(template.render(messages[:index], tools).rstrip()):
+        raise TemplateError(CHANGED)
+    opening = prompt[len(commonprefix([prompt, text])) :]
+    last = "" if index == len(messages) - 1 else " data.mask_history: true or"
+    raise TemplateError(
+        f"the chat template prompts for turn {index + 1} with {opening!r} and writes it without;"
+        f" use{last} another model.chat_template"
+    )
 
 
 def _end(
-    template: ChatTemplate, messages: Sequence[Message], tools: Tools, index: int, text: str
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    tools: Tools,
+    index: int,
+    text: str,
+    end_of_turn: str,
 ) -> int:
-    """Where what follows the words in the last turn of a conversation, follows them in this one."""
+    """Where in `text` that ends which follows the words when the turn is the last one."""
     marked = [*messages[:index], _marked(messages[index]), *messages[index + 1 :]]
     words, rest = _parted(template.render(marked, tools))
     if words + rest != text:  # the white space before the mark, if the template trims
@@ -69,9 +107,10 @@ def _end(
     if words + rest != text:
         raise TemplateError("the chat template changes the assistant's words")
     _, tail = _parted(template.render(marked[: index + 1], tools))
-    if not rest.startswith(tail.rstrip()):
+    before, found, _ = tail.partition(end_of_turn) if end_of_turn else (tail.rstrip(), "", "")
+    if not rest.startswith(before + found):
         raise TemplateError(CHANGED)
-    return len(words) + len(tail.rstrip())
+    return len(words) + len(before) + len(found)
 
 
 def _marked(message: Message) -> Message:
@@ -85,13 +124,26 @@ def _marked(message: Message) -> Message:
 
 
 def _parted(text: str) -> tuple[str, str]:
-    if text.count(MARK) != 1:
+    before, mark, after = text.partition(MARK)
+    if not mark:
         raise TemplateError("the chat template leaves out the assistant's words")
-    before, _, after = text.partition(MARK)
-    return before, after
+    return before, after.replace(MARK, "")  # the name of a tool may come back with its result
 
 
-def _refuse_losses(text: str, messages: Sequence[Message], spans: Sequence[Span]) -> None:
+def _refuse_lost_words(message: Message, turn: str, last: bool) -> None:
+    """Templates may drop the thinking of earlier turns; nothing else, and not that of the last."""
+    *thoughts, words = THINKING.split(message.get("content") or "")
+    if words.strip() not in turn:
+        raise TemplateError("the chat template leaves out the assistant's words")
+    thoughts.append(message.get("reasoning_content") or "")
+    if last and any(thought.strip() not in turn for thought in thoughts):
+        raise TemplateError(
+            "the chat template leaves out the thinking of the last turn; remove it, or use"
+            " another model.chat_template"
+        )
+
+
+def _refuse_lost_turns(text: str, messages: Sequence[Message]) -> None:
     """What is said to the model must be there, in its order; a system prompt wherever it is put."""
     position = 0
     for number, message in enumerate(messages, 1):
@@ -103,7 +155,4 @@ def _refuse_losses(text: str, messages: Sequence[Message], spans: Sequence[Span]
         found = max(text.find(words, since), text.find(escaped, since))
         if found < 0:
             raise TemplateError(f"the chat template leaves out turn {number} ({message['role']})")
-        position = max(position, found) if message["role"] != "system" else position
-    reasoning = (messages[-1].get("reasoning_content") or "").strip()
-    if spans and reasoning not in text[slice(*spans[-1])]:
-        raise TemplateError("the chat template leaves out the reasoning of the last turn")
+        position = found if message["role"] != "system" else position

@@ -1,5 +1,6 @@
 """A tokenizer's chat template, compiled once, and the same on every day."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -33,14 +34,18 @@ class ChatTemplate:
         from jinja2.exceptions import TemplateError as JinjaError
 
         template = self._compiled.get(bool(tools)) or self._compile(bool(tools))
+        plain = [_plain(message) for message in messages]
+        given = {
+            "tools": list(tools) or None,
+            "documents": None,
+            "add_generation_prompt": add_generation_prompt,
+            **self._given,
+        }
         try:
-            return template.render(
-                messages=[_plain(message) for message in messages],
-                tools=list(tools) or None,
-                documents=None,
-                add_generation_prompt=add_generation_prompt,
-                **self._given,
-            )
+            try:
+                return template.render(messages=plain, **given)
+            except TypeError:  # some templates want the arguments of a call as JSON
+                return template.render(messages=[_with_json(message) for message in plain], **given)
         except JinjaError as error:
             raise TemplateError(f"the chat template refuses it: {_line(error)}") from None
         except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -67,6 +72,19 @@ def _plain(message: Message) -> Message:
     if "reasoning_content" in plain:
         plain.setdefault("thinking", plain["reasoning_content"])
     return plain
+
+
+def _with_json(message: Message) -> Message:
+    if not message.get("tool_calls"):
+        return message
+    functions = [call["function"] for call in message["tool_calls"]]
+    texts = [json.dumps(function["arguments"], ensure_ascii=False) for function in functions]
+    return message | {
+        "tool_calls": [
+            call | {"function": call["function"] | {"arguments": text}}
+            for call, text in zip(message["tool_calls"], texts, strict=True)
+        ]
+    }
 
 
 def _line(error: Exception) -> str:
