@@ -45,10 +45,10 @@ def keep_until_committed(folder: Path, stage: str) -> None:
         shutil.rmtree(folder)
 
 
-def forget_committed() -> None:
+def forget_committed(root: Path = Path()) -> None:
     """Remove the checkpoints of the finished stages whose results are in dvc.lock."""
-    for mark in CHECKPOINTS.glob(f"*/*/{FINISHED}"):
-        if _committed_key(mark.read_text()) == mark.parent.name:
+    for mark in (root / CHECKPOINTS).glob(f"*/*/{FINISHED}"):
+        if _committed_key(mark.read_text(), root) == mark.parent.name:
             shutil.rmtree(mark.parent)
 
 
@@ -69,12 +69,12 @@ def _dependency_key(stage: str) -> str:
             time.sleep(PAUSE)
 
 
-def _committed_key(stage: str) -> str | None:
+def _committed_key(stage: str, root: Path) -> str | None:
     """Of the dependencies that dvc.lock has; None if it cannot be read now."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with suppress(DvcException), Repo() as repo:
+    with suppress(DvcException), Repo(str(root)) as repo:
         return _key(repo.stage.load_one(name=stage).deps)
     return None
 

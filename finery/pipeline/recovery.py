@@ -1,8 +1,102 @@
-"""What a kill leaves behind, healed before the next run."""
+"""What a kill left behind in a project, healed before the next run.
 
+DVC frees the locks of a dead process by itself, and a stage removes what it half wrote when it
+starts again. Not so a file of DVC's own that was cut off while being written, the lock of a
+process whose number was given to another, and files that nothing will write again.
+"""
+
+import fcntl
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from dvc.dvcfile import Lockfile
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.utils.serialize import EncodingError
+from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
+
+from finery.outputs import partial, remove
+from finery.pipeline.file_locks import free
+from finery.resume import forget_committed
+
+PROJECT_LOCK = Path(".dvc/tmp/lock")
+CUT_OFF = Path(".finery/dvc.lock.cut-off")
+DVC_TEMPORARY = re.compile(r"\.[\w-]{22}\.tmp")
+"""dvc_objects.fs.utils.tmp_fname"""
 
 
 def recover(root: Path = Path()) -> list[str]:
-    """Heal what a kill left behind; a line for each thing healed."""
-    return []
+    """Heal what a kill left behind; a line for each thing healed.
+
+    While another DVC is at work in the project, nothing is touched that could be its own.
+    """
+    if not (root / ".dvc").is_dir():
+        return []
+    with _no_other_dvc(root) as alone:
+        if not alone:
+            return []
+        healed, in_use = free(root)
+        if in_use:
+            return healed
+        healed += _dvc_lock(root)
+        with suppress(DvcException), Repo(str(root)) as repo:  # who runs the project reports it
+            healed += _left_overs(repo)
+        forget_committed(root)
+    return healed
+
+
+@contextmanager
+def _no_other_dvc(root: Path) -> Iterator[bool]:
+    """Hold the lock under which DVC writes its files, unless another does now (dvc/lock.py)."""
+    path = root / PROJECT_LOCK
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def _dvc_lock(root: Path) -> list[str]:
+    """DVC writes dvc.lock in place: cut off, it stops every run. The run cache has it all too."""
+    path = root / "dvc.lock"
+    if not path.exists() or _is_read(path) or "<<<<<<<" in path.read_text(errors="replace"):
+        return []
+    (root / CUT_OFF).parent.mkdir(exist_ok=True)
+    shutil.copyfile(path, root / CUT_OFF)
+    committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True)
+    path.unlink()
+    if committed.returncode == 0:
+        path.write_bytes(committed.stdout)
+    source = "the last commit's is back" if path.exists() else "removed"
+    return [
+        f"dvc.lock: was cut off by a kill; {source}, DVC restores what ran since from its cache"
+    ]
+
+
+def _is_read(path: Path) -> bool:
+    try:
+        with Repo(str(path.parent)) as repo:
+            Lockfile(repo, str(path)).load()
+    except (YAMLSyntaxError, YAMLValidationError, EncodingError):
+        return False
+    except DvcException:
+        pass
+    return True
+
+
+def _left_overs(repo: Repo) -> list[str]:
+    """Outputs half written, and the files by which DVC tries out links beside them."""
+    outputs = [Path(out.fs_path) for out in repo.index.outs if out.is_in_repo]
+    found = [path for path in map(partial, outputs) if path.exists()]
+    for folder in {path.parent for path in outputs}:
+        found += [path for path in folder.glob(".*.tmp") if DVC_TEMPORARY.fullmatch(path.name)]
+    remove(found)
+    names = sorted(path.relative_to(repo.root_dir).as_posix() for path in found)
+    return [f"{name}: half written by a run that was killed; removed" for name in names]
