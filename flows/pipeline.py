@@ -1,5 +1,6 @@
 """The graph of dvc.yaml as a Prefect flow: one task a stage, independent stages at once."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,6 +16,7 @@ from prefect.states import Completed, Failed, State
 from finery.check import check
 from finery.errors import PipelineError, UserError
 from finery.pipeline.one_run import only_run
+from finery.pipeline.recovery import recover
 from finery.pipeline.runs import Outcome, outcomes_of, record
 from finery.pipeline.settings import set_params
 from finery.pipeline.status import StageStatus, status, unknown
@@ -139,6 +141,9 @@ def main(
     if assignments:
         set_params(assignments, root / "params.yaml")
     check(root / "params.yaml")
+    with only_run(root):
+        for healed in recover(root):
+            print(healed, file=sys.stderr)
     needed(status(root), stages or [])
     with server() as page:
         print(f"watch: {page}", flush=True)
