@@ -1,6 +1,5 @@
 """What is to be released: the package of the current commit, or a version registered before."""
 
-import json
 import re
 import subprocess
 import sys
@@ -80,10 +79,9 @@ def _check_up_to_date(root: Path, name: str) -> None:
 
 
 def _check_gate(root: Path, commit: str) -> None:
-    text = git.read(root, commit, GATE)
-    passed = text is not None and json.loads(text).get("passed") is True
-    if not passed:
+    report = git.read_json(root, commit, GATE)
+    if report is None or report.get("passed") is not True:
         raise ReleaseError(
-            f"{GATE}: {'the gate was not passed' if text else 'missing'} at commit {commit[:8]};"
-            " only what passed the gate is released"
+            f"{GATE}: {'missing' if report is None else 'the gate was not passed'} at commit"
+            f" {commit[:8]}; only what passed the gate is released"
         )

@@ -39,7 +39,7 @@ def locked_stages(root: Path, commit: str) -> dict[str, Any]:
 def package_hash(root: Path, commit: str, path: str) -> str | None:
     """DVC's hash of a package; None if dvc.lock of that commit has no such output."""
     outs = [out for stage in locked_stages(root, commit).values() for out in stage.get("outs", ())]
-    return next((out["md5"] for out in outs if out["path"] == path), None)
+    return next((out.get("md5") for out in outs if out["path"] == path), None)
 
 
 def samples(root: Path, commit: str, name: str) -> list[dict[str, Any]]:
@@ -115,9 +115,14 @@ def _check_remote_has(repo: Any, commit: str, paths: list[str]) -> None:
 
 
 def _yaml(root: Path, commit: str, path: str) -> dict[str, Any]:
-    from ruamel.yaml import YAML
+    from ruamel.yaml import YAML, YAMLError
 
     text = git.read(root, commit, path)
     if text is None:
         raise ReleaseError(f"{path}: not in commit {commit[:8]}; run the pipeline and commit it")
-    return YAML(typ="safe").load(text) or {}
+    try:
+        return YAML(typ="safe").load(text) or {}
+    except YAMLError:
+        raise ReleaseError(
+            f"{path}: not YAML at commit {commit[:8]}; repair and commit it"
+        ) from None

@@ -1,9 +1,11 @@
 """What releases ask of git, in its own command line: identity, hooks and signing are as you set."""
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from finery.releases.errors import NotDelivered, ReleaseError
 
@@ -44,6 +46,15 @@ def read(root: Path, commit: str, path: str) -> bytes | None:
         ["git", "cat-file", "blob", f"{commit}:./{path}"], cwd=root, capture_output=True
     )
     return done.stdout if done.returncode == 0 else None
+
+
+def read_json(root: Path, commit: str, path: str) -> dict[str, Any] | None:
+    """A JSON object of a commit; None if it has no such file, or something else in it."""
+    try:
+        value = json.loads(read(root, commit, path) or "")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def changed(root: Path, paths: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from finery.releases.bootstrap import Comparison
 from finery.releases.comparison import Sample, compare
 from finery.releases.errors import NotPaired
 
+STDERR = 2
 TESTS = "data/prepared/test"
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja")
 
@@ -73,7 +74,7 @@ def _evaluate(root: Path, package: Path, tests: Path, samples: Path) -> list[Sam
     paths["metrics"] = samples.with_name("metrics.json")
     options = [part for key, path in paths.items() for part in (f"--{key}", str(path.resolve()))]
     command = [sys.executable, "-m", "stages.evaluate", *options]
-    done = subprocess.run(command, cwd=root, stdout=sys.stderr.fileno())
+    done = subprocess.run(command, cwd=root, stdout=STDERR)
     if done.returncode != 0:
         raise PipelineError(
             f"evaluating the champion on today's tests failed (exit status {done.returncode});"

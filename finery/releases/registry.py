@@ -1,6 +1,5 @@
 """The released versions of each model, and which of them is in which stage."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -137,5 +136,5 @@ def _release(event: Event, tags: Sequence[Event], top: Mapping[tuple, list[str]]
 
 
 def _with_metrics(root: Path, release: Release) -> Release:
-    text = git.read(root, release.commit, METRICS.format(name=release.name))
-    return replace(release, metrics=json.loads(text) if text else {})
+    metrics = git.read_json(root, release.commit, METRICS.format(name=release.name))
+    return replace(release, metrics=metrics or {})

@@ -15,11 +15,19 @@ ROOT = Path(__file__).resolve().parents[3]
 WHO = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
 PIPELINE = """
 stages:
+  prepare:
+    cmd: mkdir -p data/prepared && cp -r tests data/prepared/test
+    deps: [tests]
+    outs: [data/prepared/test]
   evaluate:
     foreach: [merged]
     do:
-      cmd: mkdir -p reports/evaluate/${item} && cp scores/* reports/evaluate/${item}
-      deps: [scores, finery/evaluation.py]
+      cmd: >-
+        python -m stages.evaluate --model weights --tests data/prepared/test
+        --samples reports/evaluate/${item}/samples.jsonl
+        --metrics reports/evaluate/${item}/metrics.json
+      params: [evaluate]
+      deps: [weights, data/prepared/test, stages/evaluate.py]
       outs: ["reports/evaluate/${item}/samples.jsonl"]
       metrics:
         - reports/evaluate/${item}/metrics.json: {cache: false}
@@ -37,6 +45,29 @@ stages:
 artifacts:
   merged: {path: models/packages/merged, type: model}
 """
+EVALUATE = '''
+"""A model is a list of the questions' scores."""
+import argparse, json, pathlib
+
+parser = argparse.ArgumentParser()
+for name in ("model", "tests", "samples", "metrics"):
+    parser.add_argument(f"--{name}", type=pathlib.Path)
+given = parser.parse_args()
+model = json.loads((given.model / "model").read_text())
+questions = json.loads((given.tests / "questions.json").read_text())
+samples = [
+    {
+        "dataset": "identity_test", "question": question, "reference": "Fennel.",
+        "keywords": ["fennel"], "keyword_match": score, "loss": 1.0 - score,
+        "reference_tokens": 2, "finished": True,
+    }
+    for question, score in zip(questions, model["scores"], strict=True)
+]
+given.samples.parent.mkdir(parents=True, exist_ok=True)
+given.samples.write_text("".join(json.dumps(sample) + "\\n" for sample in samples))
+mean = sum(model["scores"]) / len(model["scores"])
+given.metrics.write_text(json.dumps({"identity_test": {"keyword_match": mean}}))
+'''
 
 
 @dataclass(frozen=True)
@@ -67,36 +98,23 @@ class Tiny:
         self.sh("git", "commit", "--quiet", "--allow-empty", "-m", "As it is")
         return self.sh("git", "rev-parse", "HEAD").strip()
 
-    def train(self, weights: str, scores: Sequence[float], tests: str = "Q") -> str:
-        """Make a model that got these scores, and commit it; returns the commit."""
-        self.write("weights/model", weights)
-        self.write(
-            "scores/samples.jsonl", "".join(json.dumps(s) + "\n" for s in samples(scores, tests))
-        )
-        metrics = {"identity_test": {"keyword_match": sum(scores) / len(scores)}}
-        self.write("scores/metrics.json", json.dumps(metrics))
+    def train(self, name: str, scores: Sequence[float]) -> str:
+        """Make a model that gets these scores, and commit it; returns the commit."""
+        self.write("weights/model", json.dumps({"name": name, "scores": list(scores)}))
         self.repro()
         return self.commit()
 
+    def tokenize(self, tokenizer: str) -> None:
+        """Set the tokenizer of the models to come."""
+        file = {"path": "tokenizer.json", "sha256": tokenizer, "size": 1}
+        self.write("weights/MANIFEST.json", json.dumps({"lineage": {}, "files": [file]}))
+
+    def ask(self, questions: str) -> None:
+        """Set the test questions, 40 of them."""
+        self.write("tests/questions.json", json.dumps([f"{questions} {n}?" for n in range(40)]))
+
     def tags(self) -> list[str]:
         return self.sh("git", "tag").split()
-
-
-def samples(scores: Sequence[float], tests: str = "Q") -> list[dict]:
-    return [
-        {
-            "dataset": "identity_test",
-            "question": f"{tests}{number}",
-            "reference": "Fennel.",
-            "answer": "",
-            "keywords": ["fennel"],
-            "keyword_match": score,
-            "loss": 1.0 - score,
-            "reference_tokens": 2,
-            "finished": True,
-        }
-        for number, score in enumerate(scores)
-    ]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -125,7 +143,10 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     tiny.write("params.yaml", params)
     tiny.write("dvc.yaml", PIPELINE)
     tiny.write("gate.json", '{"passed": true, "rules": []}')
-    tiny.write("finery/evaluation.py", "# how answers are scored\n")
+    tiny.write("stages/evaluate.py", EVALUATE)
+    tiny.write(".gitignore", ".finery/\n")
+    tiny.tokenize("first")
+    tiny.ask("Who is")
     return tiny
 
 

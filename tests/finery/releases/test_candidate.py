@@ -69,9 +69,9 @@ def test_other_files_may_change(tiny: Tiny):
 
 
 def test_a_commit_that_is_ahead_of_its_package(tiny: Tiny):
-    tiny.write("weights/model", "another")
+    tiny.write("gate.json", '{"passed": true, "rules": [{}]}')
     tiny.commit()
-    assert refusal(tiny).startswith("merged: package@merged would run again, the package is older")
+    assert refusal(tiny).startswith("merged: gate would run again, the package is older")
 
 
 def test_a_package_that_was_never_made(tiny: Tiny):

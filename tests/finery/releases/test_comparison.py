@@ -8,7 +8,22 @@ from finery.params.release import ReleaseParams
 from finery.releases.comparison import compare
 from finery.releases.errors import NotPaired, ReleaseError
 
-from .conftest import samples
+
+def samples(scores: list[float], tests: str = "Q") -> list[dict]:
+    return [
+        {
+            "dataset": "identity_test",
+            "question": f"{tests}{number}",
+            "reference": "Fennel.",
+            "answer": "",
+            "keywords": ["fennel"],
+            "keyword_match": score,
+            "loss": 1.0 - score,
+            "reference_tokens": 2,
+            "finished": True,
+        }
+        for number, score in enumerate(scores)
+    ]
 
 
 def params(*metrics: str) -> ReleaseParams:
