@@ -37,7 +37,7 @@ def _of_head(root: Path, name: str, version: str | None, found: Sequence[Release
     _check_committed(root, commit)
     _check_up_to_date(root, name)
     for release in found:
-        if data.package_hash(root, release.commit, path) == package:
+        if data.is_locked(root, release.commit, package):
             if version:
                 raise ReleaseError(f"{name}: this very package is {release.version} already")
             return release

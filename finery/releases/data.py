@@ -42,6 +42,11 @@ def package_hash(root: Path, commit: str, path: str) -> str | None:
     return next((out.get("md5") for out in outs if out["path"] == path), None)
 
 
+def is_locked(root: Path, commit: str, package: str) -> bool:
+    """Whether a commit's dvc.lock has an output of this hash; quicker than reading it as YAML."""
+    return package.encode() in (git.read(root, commit, "dvc.lock") or b"")
+
+
 def samples(root: Path, commit: str, name: str) -> list[dict[str, Any]]:
     """The scored test samples of a model. Raises `NotDelivered` if no storage has them."""
     from dvc.repo import Repo

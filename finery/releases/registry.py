@@ -50,7 +50,10 @@ def releases(root: Path, name: str | None = None) -> list[Release]:
 
 def champion(root: Path, name: str, stage: str = "prod") -> Release | None:
     """The release that holds a stage; None if there is none."""
-    return next((r for r in releases(root) if r.name == name and stage in r.stages), None)
+    git.head(root)
+    found = registered(events(root, name))
+    holder = next((release for release in found if stage in release.stages), None)
+    return _with_metrics(root, holder) if holder else None
 
 
 def registered(tags: Sequence[Event]) -> list[Release]:

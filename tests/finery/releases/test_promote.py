@@ -135,14 +135,14 @@ def test_rollback_goes_back_and_back(tiny: Tiny):
     for version in ("second", "third"):
         tiny.train(version, BETTER)
         promote(tiny.folder, "merged")
-    back = rollback(tiny.folder, "merged", reason="it swears")
+    back = rollback(tiny.folder, "merged", reason="it swears\n\na lot")
     assert (back.version, back.stages) == ("v0.2.0", ("prod",))
     assert back.records["prod"] == {
         "action": "rollback",
         "stage": "prod",
         "version": "v0.2.0",
         "from": "v0.3.0",
-        "reason": "it swears",
+        "reason": "it swears\n\na lot",
     }
     assert rollback(tiny.folder, "merged").version == "v0.1.0"
     with pytest.raises(ReleaseError, match=r"merged: v0.1.0 is the first in prod; there is noth"):
