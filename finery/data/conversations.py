@@ -9,6 +9,8 @@ from finery.data.fields import Fields, shown
 from finery.data.tool_calls import message, parse_calls, tool_call
 
 ASKS = ("user", "tool")
+RESULT = ("tool_call_id", "name")
+"""What some chat templates want to know of a tool's result, if the data has it."""
 FIRST = ("tool", "system")
 """A result of a tool before anybody could call it."""
 
@@ -31,7 +33,7 @@ def messages(entry: Entry, row: Fields) -> list[Message]:
     _check_order(entry, column, said, [one[entry.tags.role_tag] for one in tagged])
     if said[0]["role"] != "system" and (system := row.optional(entry.columns.system)):
         said.insert(0, {"role": "system", "content": system})
-    return said if said[0]["content"] or said[0]["role"] != "system" else said[1:]
+    return said if said[0]["content"].strip() or said[0]["role"] != "system" else said[1:]
 
 
 def answer(entry: Entry, column: str, row: Fields) -> Message:
@@ -69,7 +71,10 @@ def _message(entry: Entry, row: Fields, column: str, tagged: Any, where: str) ->
             return {"role": "assistant", "content": text}
         case "user":
             return {"role": "user", "content": row.said(column, content, "empty-text", where)}
-        case other:  # a tool may return nothing, a system prompt be empty
+        case "tool":  # may return nothing
+            known = {key: tagged[key] for key in RESULT if isinstance(tagged.get(key), str)}
+            return {"role": "tool", "content": row.filled(column, content, where)} | known
+        case other:
             return {"role": other, "content": row.filled(column, content, where)}
 
 

@@ -154,6 +154,8 @@ class Entry(BaseModel):
             required |= {"columns.chosen": columns.chosen, "columns.rejected": columns.rejected}
         elif self.kind == "kto" and self.formatting == "alpaca":
             required |= {"columns.response": columns.response}
+        if self.kind == "text" and (columns.history or columns.system or columns.tools):
+            required["columns.response"] = None
         given = "there are no defaults once others are given"
         return [f"{key}: missing; name it, {given}" for key, name in required.items() if not name]
 

@@ -9,45 +9,21 @@ from typing import Any
 
 from finery.data.errors import DataError
 from finery.data.lines import CHUNK, LONGEST_ROW, TOO_LONG, lines, not_utf8
+from finery.data.strict_json import Note, Parser, reason
 
 SPACE = re.compile(r"[ \t\r\n]*")
 NEAR_THE_END = 16
-"""Longer than anything but a string that JSON does not let one cut: -Infinity, \\ud83d\\ude00."""
-Note = tuple[str, str, str]
-"""Field, kind and problem of what JSON's grammar lets pass, or of a line that is no JSON."""
-
-
-class _Parser:
-    """Python's own decoder, which also notes keys written twice and numbers that are none."""
-
-    def __init__(self) -> None:
-        self.decoder = json.JSONDecoder(
-            object_pairs_hook=self._object, parse_constant=self._constant
-        )
-        self.note: Note | None = None
-
-    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        values = dict(pairs)
-        if len(values) != len(pairs):
-            keys = [key for key, _ in pairs]
-            key = next(key for key in keys if keys.count(key) > 1)
-            self.note = (key, "duplicate-key", "is written twice in one object; keep one")
-        return values
-
-    def _constant(self, name: str) -> None:
-        self.note = ("", "not-a-number", f"holds {name}, which is not JSON; write null")
+"""Characters: more than the longest of JSON's words, which may be cut where the window ends."""
 
 
 def read_json(file: Path) -> Any:
     """A small JSON file's value. Raises `DataError` with the line of the first error."""
-    text = _Text(file)
-    parser = _Parser()
+    text, parser = _Text(file), Parser()
     if not text.next_character():
         raise DataError(f"{file}: the file is empty")
     value = text.value(parser)
     if parser.note:
-        field, _, problem = parser.note
-        raise DataError(f"{file}: {field}: {problem}")
+        raise DataError(": ".join(filter(None, (str(file), parser.note[0], parser.note[2]))))
     if text.next_character():
         raise text.error("there is more after its end")
     return value
@@ -58,7 +34,7 @@ def element_rows(file: Path) -> Iterator[tuple[int, Any, Note | None]]:
 
     Raises `DataError` where the array breaks: there is no telling where the next element is.
     """
-    text, parser = _Text(file), _Parser()
+    text, parser = _Text(file), Parser()
     text.next_character()
     text.position += 1
     separator, number = ",", 0
@@ -66,7 +42,6 @@ def element_rows(file: Path) -> Iterator[tuple[int, Any, Note | None]]:
         separator = "]"
     while separator == ",":
         number += 1
-        parser.note = None
         yield number, text.value(parser, number), parser.note
         separator = text.next_character()
         if separator not in (",", "]"):
@@ -81,23 +56,24 @@ def element_rows(file: Path) -> Iterator[tuple[int, Any, Note | None]]:
 
 def line_rows(file: Path) -> Iterator[tuple[int, Any, Note | None]]:
     """The values on the lines of a file, numbered from 1 without the blank ones."""
-    parser, row = _Parser(), 0
+    parser, row = Parser(), 0
     for number, line in lines(file):
-        if line is not None and not line.strip():
-            continue
-        row += 1
-        parser.note = None
-        try:
-            value = None if line is None else parser.decoder.decode(line.decode())
-        except UnicodeDecodeError as error:
-            problem = not_utf8(number, error.object[error.start :])
-            yield row, None, ("", "not-utf-8", problem)
-        except (ValueError, RecursionError) as error:
-            column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-            problem = f"not JSON at line {number}{column}: {_reason(error)}"
-            yield row, None, ("", "not-json", problem)
-        else:
-            yield row, value, TOO_LONG if line is None else parser.note
+        if line is None:
+            row += 1
+            yield row, None, TOO_LONG
+        elif line.strip():
+            row += 1
+            yield row, *_line(parser, number, line)
+
+
+def _line(parser: Parser, number: int, line: bytes) -> tuple[Any, Note | None]:
+    try:
+        return parser.value(line.decode()), parser.note
+    except UnicodeDecodeError as error:
+        return None, ("", "not-utf-8", not_utf8(number, error.object[error.start :]))
+    except (ValueError, RecursionError) as error:
+        column = f", column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        return None, ("", "not-json", f"not JSON at line {number}{column}: {reason(error)}")
 
 
 class _Text:
@@ -108,59 +84,66 @@ class _Text:
         self.stream = file.open("rb")
         self.decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self.text, self.position, self.ended = "", 0, False
-        self.line, self.column = 1, 0
-        """Where the window begins: its line, and the characters before it on that line."""
+        self.line, self.column = 1, 1
+        """Where in the file the window begins."""
 
     def next_character(self) -> str:
         """Go to the next character that is not white space; "" at the end of the file."""
         while True:
-            self.position = SPACE.match(self.text, self.position).end()  # type: ignore[union-attr]
+            space = SPACE.match(self.text, self.position)
+            self.position = space.end() if space else self.position
             if self.position < len(self.text):
                 return self.text[self.position]
             if not self._more():
                 return ""
 
-    def value(self, parser: _Parser, row: int | None = None) -> Any:
-        """The value that begins here, and go behind it."""
+    def value(self, parser: Parser, row: int | None = None) -> Any:
+        """The value that begins here, and go behind it. `row` is what to call it in an error."""
         while True:
             try:
-                value, end = parser.decoder.raw_decode(self.text, self.position)
-            except json.JSONDecodeError as error:
-                if not self._may_be_cut(error):
-                    raise self.error(_reason(error), error.pos) from None
-                failed = error
+                value, end = parser.value_at(self.text, self.position)
             except (ValueError, RecursionError) as error:
-                raise self.error(_reason(error)) from None
+                if not self._may_be_cut(error):
+                    raise self.error(reason(error), getattr(error, "pos", None)) from None
+                failed, end = error, len(self.text)
             else:
-                # A number may go on behind the window, and only a number.
-                if end < len(self.text) or not self._more():
-                    self.position = end
-                    return value
-                continue
-            if row and len(self.text) - self.position > LONGEST_ROW:
+                failed = None
+            if row and end - self.position > LONGEST_ROW:
                 raise DataError(f"{self.file}: row {row}: {TOO_LONG[2]}")
-            if not self._more():
-                raise self.cut(row) if row else self.error(_reason(failed), failed.pos)
+            # A number may go on behind the window: 1. and 1e+ are read as 1.
+            if (failed or end + 2 >= len(self.text)) and self._more():
+                continue
+            if failed:
+                raise self._last_error(failed, row)
+            self.position = end
+            return value
 
     def cut(self, row: int) -> DataError:
         line, _ = self._place(len(self.text))
         return DataError(f"{self.file}:{line}: cut off in or after row {row}; get the whole file")
 
-    def error(self, reason: str, position: int | None = None) -> DataError:
+    def error(self, why: str, position: int | None = None) -> DataError:
         line, column = self._place(self.position if position is None else position)
-        return DataError(f"{self.file}:{line}: not JSON at column {column}: {reason}")
+        return DataError(f"{self.file}:{line}: not JSON at column {column}: {why}")
 
-    def _may_be_cut(self, error: json.JSONDecodeError) -> bool:
-        """May reading on mend the error?"""
+    def _may_be_cut(self, error: Exception, near: int = NEAR_THE_END) -> bool:
+        """Whether it may be an error only because the window ends here."""
+        if not isinstance(error, json.JSONDecodeError):
+            return False
         unended = error.msg.startswith("Unterminated string")
-        return unended or error.pos >= len(self.text) - NEAR_THE_END
+        return unended or error.pos >= len(self.text) - near
+
+    def _last_error(self, error: Exception, row: int | None) -> DataError:
+        """What to say about an error when there is no more to read."""
+        if row and self._may_be_cut(error, near=0):
+            return self.cut(row)
+        return self.error(reason(error), getattr(error, "pos", None))
 
     def _more(self) -> bool:
-        """Forget what is read and hold more, twice as much of a long value; False at the end."""
+        """Forget what was read, and hold more, twice as much of a long value; False at the end."""
         if self.ended:
             return False
         self.line, self.column = self._place(self.position)
-        self.column -= 1
         kept = self.text[self.position :]
         read = self.stream.read(max(CHUNK, len(kept)))
         self.ended = not read
@@ -179,11 +162,5 @@ class _Text:
         """Line and column, both from 1, of a position in the window."""
         newlines = self.text.count("\n", 0, position)
         if not newlines:
-            return self.line, self.column + position + 1
+            return self.line, self.column + position
         return self.line + newlines, position - self.text.rfind("\n", 0, position)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return error.msg[0].lower() + error.msg[1:]
-    return "too deeply nested" if isinstance(error, RecursionError) else str(error)

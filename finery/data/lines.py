@@ -47,11 +47,9 @@ def first_character(file: Path) -> str:
 
 def not_utf8(line: int, content: bytes) -> str:
     """The problem with a line whose `content` from some place on is not UTF-8."""
-    try:
-        codecs.getincrementaldecoder("gb18030")().decode(content[:1000])
-        guess = " but perhaps GBK"
-    except UnicodeDecodeError:
-        guess = ""
+    decoded = content[:1000].decode("gb18030", "replace")
+    chinese = sum("\u4e00" <= letter <= "\u9fff" for letter in decoded)
+    guess = " but perhaps GBK" if chinese > decoded.count("\ufffd") else ""
     return f"line {line} is not UTF-8{guess}; save the file as UTF-8"
 
 

@@ -147,7 +147,7 @@ def _local_files(dataset_dir: Path, name: str, file_name: str) -> list[Path]:
             shown_name = file.relative_to(dataset_dir) if file != place else file_name
             raise DataError(f"{where}: {shown_name} leaves the folder; copy it there")
     if not files:
-        raise DataError(f"{place}: holds no files")
+        raise DataError(f"{place}: holds no files; see file_name in dataset_info.json")
     kinds = sorted({TYPES.get(file.suffix, file.suffix) for file in files})
     if len(kinds) > 1:
         raise DataError(f"{place}: holds {' and '.join(kinds)}; keep files of one type")

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from finery.data.bad_rows import BadRow
 from finery.data.errors import DataError
-from finery.data.json_rows import Note, element_rows, line_rows
+from finery.data.json_rows import element_rows, line_rows
 from finery.data.lines import TOO_LONG, first_character, lines, not_utf8
+from finery.data.strict_json import Note
 from finery.data.table_rows import arrow_rows, csv_rows, parquet_rows
 
 TYPES = {
@@ -63,9 +64,15 @@ def _numbered(file: Path, tag: str | None) -> Numbered:
         return csv_rows(file, tag)
     if file.suffix == ".txt":
         return _text_rows(file)
-    if first not in "[{" and file.suffix == ".json":
-        raise DataError(f"{file}: must be an array of objects, or hold an object a line")
-    return element_rows(file) if first == "[" else line_rows(file)
+    return element_rows(file) if first == "[" else _line_rows(file)
+
+
+def _line_rows(file: Path) -> Numbered:
+    """Lines of JSON, unless the first says that the file is one value over several lines."""
+    for row, value, note in line_rows(file):
+        if row == 1 and file.suffix == ".json" and (note or not isinstance(value, dict)):
+            raise DataError(f"{file}: must be an array of objects, or hold an object a line")
+        yield row, value, note
 
 
 def _text_rows(file: Path) -> Numbered:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from finery.data.errors import DataError
-from finery.data.json_rows import Note
 from finery.data.lines import LONGEST_ROW, TOO_LONG, lines, not_utf8
+from finery.data.strict_json import Note
 
 BATCH = 1000
 TRUTH = {"true": True, "false": False}

@@ -1,11 +1,11 @@
 """Tools and calls of them, from the JSON that datasets hold to what chat templates take."""
 
-import json
 import re
 from typing import Any
 
 from finery.data.bad_rows import FieldError
 from finery.data.fields import shown
+from finery.data.strict_json import Parser, reason
 
 THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 BROKEN = "tool-json"
@@ -64,9 +64,13 @@ def _tool(field: str | None, number: int, tool: Any) -> dict[str, Any]:
 
 
 def _json(field: str | None, text: str, where: str) -> Any:
+    parser = Parser()
     try:
-        return json.loads(text)
+        value = parser.value(text)
     except (ValueError, RecursionError) as error:
-        reason = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-        problem = f"{where}not JSON{reason}: {shown(text)}"
+        problem = f"{where}not JSON ({reason(error)}): {shown(text)}"
         raise FieldError(field, BROKEN, problem) from None
+    if parser.note:
+        problem = " ".join(filter(None, (parser.note[0], parser.note[2])))
+        raise FieldError(field, parser.note[1], where + problem)
+    return value

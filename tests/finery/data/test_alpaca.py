@@ -36,7 +36,8 @@ def said(*turns: str) -> tuple[dict[str, str], ...]:
         ({"q": "q", "more": "x", "a": "a", "sys": "s", "past": [["1", "2"], ["3", "4"]]}, COLUMNS,
          said("s: s", "u: 1", "a: 2", "u: 3", "a: 4", "u: q\nx", "a: a")),
         ({"q": "q", "more": "", "a": "a", "sys": "", "past": None}, COLUMNS, said("u: q", "a: a")),
-        ({"q": "谁?", "more": None, "a": "我😀", "sys": " ", "past": []}, COLUMNS, said("u: 谁?", "a: 我😀")),
+        ({"q": "谁?", "more": None, "a": "我😀", "sys": " ", "past": []}, COLUMNS,
+         said("u: 谁?", "a: 我😀")),
     ],
 )  # fmt: skip
 def test_rows_are_conversations(tmp_path: Path, row: dict, columns: dict | None, expected: tuple):
