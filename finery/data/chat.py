@@ -88,9 +88,7 @@ class Renderer:
             for answer in answers
         ]
 
-    def _sample(
-        self, example: Example, rendered: list[Rendered], encoded: list[Encoded]
-    ) -> Sample:
+    def _sample(self, example: Example, rendered: list[Rendered], encoded: list[Encoded]) -> Sample:
         if example.text is not None:
             return text_sample(encoded[0], self._cutoff_len, self._packing)
         on_prompt = self._train_on_prompt and len(rendered) == 1 and example.desirable is None
@@ -119,11 +117,9 @@ def _tried(make: Any, example: Example, *given: Any) -> Any:
 
 
 def _text_ends(tokenizer: Any) -> tuple[str, str]:
-    """What goes before and after a text: the first token, if the model is used to one, and the end."""
-    begins = tokenizer.bos_token_id is not None and tokenizer("a")["input_ids"][0] == (
-        tokenizer.bos_token_id
-    )
-    return tokenizer.bos_token if begins else "", tokenizer.eos_token or ""
+    """What goes before a text, a first token if the tokenizer adds one by itself, and after it."""
+    begun = tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+    return tokenizer.bos_token if begun else "", tokenizer.eos_token or ""
 
 
 def tokenize(tokenizer: Any, example: Example, cutoff_len: int) -> Sample:

@@ -42,7 +42,9 @@ class Skeleton:
     def spans(self, words: Sequence[str]) -> list[Span]:
         sizes = (len(around) + len(said) for around, said in zip(self.around, words, strict=False))
         ends = list(accumulate(sizes))
-        return [(ends[i] - len(words[i]) - before, ends[i] + after) for i, before, after in self.turns]
+        return [
+            (ends[i] - len(words[i]) - before, ends[i] + after) for i, before, after in self.turns
+        ]
 
 
 class Rendering:

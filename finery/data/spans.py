@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Sequence
 from itertools import takewhile
-from os.path import commonprefix
 from typing import Any
 
 from finery.data.examples import Message
@@ -83,7 +82,8 @@ def _start(
         return len(prompt)
     if not text.startswith(template.render(messages[:index], tools).rstrip()):
         raise TemplateError(CHANGED)
-    opening = prompt[len(commonprefix([prompt, text])) :]
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(prompt, text, strict=False))
+    opening = prompt[sum(1 for _ in same) :]
     last = "" if index == len(messages) - 1 else " data.mask_history: true or"
     raise TemplateError(
         f"the chat template prompts for turn {index + 1} with {opening!r} and writes it without;"

@@ -1,182 +1,190 @@
-"""The loss counts the assistant's words and end of turn, exactly, whatever the template."""
+"""What each kind of example becomes."""
 
-import copy
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from finery.data.alpaca import Example, Message
-from finery.data.chat import TemplateError, assistant_mask, render_prompt, tokenize
+from finery.data.chat import Problem, Renderer
+from finery.data.encoding import Encoded
+from finery.data.examples import Example, Message
+from finery.data.samples import Sample, chat_sample
+from finery.data.template import TemplateError
 from finery.tokenizers import load_tokenizer
 
-EVERYTHING = 10**6
-LLAMA2 = (
-    "{% if messages[0].role == 'system' %}{% set ns = messages[1:] %}"
-    "{% set system = '<<SYS>>\n' + messages[0].content + '\n<</SYS>>\n\n' %}"
-    "{% else %}{% set ns = messages %}{% set system = '' %}{% endif %}"
-    "{% for m in ns %}{% if m.role == 'user' %}{{ bos_token }}[INST] "
-    "{{ system if loop.first else '' }}{{ m.content }} [/INST]"
-    "{% else %} {{ m.content }} </s>{% endif %}{% endfor %}"
-)
-ZEPHYR = (
-    "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content }}</s>{{ '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
-)
-GEMMA = (
-    "{{ bos_token }}{% for m in messages %}"
-    "{% if m.role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-    "{{ '<start_of_turn>' + ('model' if m.role == 'assistant' else m.role) + '\n' }}"
-    "{{ m.content | trim }}<end_of_turn>{{ '\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
-)
-TEMPLATES = {
-    "chatml": (None, lambda answer: f"{answer}<|im_end|>"),
-    "llama2": (LLAMA2, lambda answer: f" {answer} </s>"),
-    "zephyr": (ZEPHYR, lambda answer: f"{answer}</s>"),
-    "gemma": (GEMMA, lambda answer: f"{answer.strip()}<end_of_turn>"),
-}
-CONVERSATIONS = {
-    "one turn": ["Who are you?", "I am an assistant."],
-    "three turns": ["Who?", "Me.", "Again: who?", "Me again.", "And again?", "Me."],
-    "the same words": ["yes", "yes", "yes", "yes"],
-    "chinese": ["你是谁？", "我是一个人工智能助手。", "灯塔叫什么？", "灯塔叫“盐海”。"],
-    "emoji": ["👩‍👩‍👧 🇩🇪", "🙂👍🏽 fin", "e\u0301", "ñ\u00a0é"],
-    "white space": ["a ", "  two  \n words\t", "\nb", "\n\nlines\n\n"],
-    "code": ["```", "if a <b>:\n    return '[INST]'  # {{ no }}\n"],
-}
+LONG = "I go on and on about boats " * 20
 
 
-@pytest.fixture(scope="session")
-def chatml(tiny_model: Any) -> Any:
+@pytest.fixture(scope="module")
+def chatml(tiny_model: Path) -> Any:
     return load_tokenizer(tiny_model)
 
 
-def using(tokenizer: Any, template: str | None) -> Any:
-    """The tokenizer with another chat template, and that template's marks as special tokens."""
-    if template is None:
-        return tokenizer
-    own = copy.deepcopy(tokenizer)
-    own.chat_template = template
-    own.add_special_tokens(
-        {"additional_special_tokens": ["</s>", "<start_of_turn>", "<end_of_turn>"]}
+def user(words: str) -> Message:
+    return {"role": "user", "content": words}
+
+
+def assistant(words: str) -> Message:
+    return {"role": "assistant", "content": words}
+
+
+def chat(*words: str, **more: Any) -> Example:
+    messages = [(user, assistant)[index % 2](text) for index, text in enumerate(words)]
+    return Example("d", 7, tuple(messages), **more)
+
+
+def encoded(tokenizer: Any, example: Example, *options: Any, **named: Any) -> Sample:
+    (sample,) = Renderer(tokenizer, *options, **named).encode([example])
+    assert isinstance(sample, Sample), sample
+    assert sample.input_ids.dtype == sample.labels.dtype == np.int32
+    return sample
+
+
+def counted(tokenizer: Any, sample: Sample) -> str:
+    return tokenizer.decode(sample.labels[sample.labels != -100])
+
+
+def test_results_are_in_the_order_of_the_examples(chatml: Any):
+    examples = [
+        chat("Who?", "Me."), chat("Who?", "<|im_end|>"), Example("d", 9, text="The end."),
+        chat("And?", "You."),
+    ]  # fmt: skip
+    results = Renderer(chatml).encode(examples)
+    assert [type(each) for each in results] == [Sample, Problem, Sample, Sample]
+    said = [counted(chatml, each) for each in results if isinstance(each, Sample)]
+    assert said == ["Me.<|im_end|>", " end.<|im_end|>", "You.<|im_end|>"]
+    assert results[1] == Problem(
+        7, "", "control-token", "assistant: contains the control token <|im_end|>; remove it"
     )
-    return own
+    assert Renderer(chatml).encode([]) == []
 
 
-def example(*turns: str, system: str | None = None) -> Example:
-    roles = ("user", "assistant")
-    messages: list[Message] = [{"role": "system", "content": system}] if system else []
-    messages += [{"role": roles[i % 2], "content": text} for i, text in enumerate(turns)]
-    return Example("d", 7, tuple(messages))
+def test_many_at_once_are_the_same_as_each_alone(chatml: Any):
+    examples = [chat(f"Boat {n}?", f"你好 {n} ", "And?", LONG[:n]) for n in range(1, 40)]
+    for one, of_many in zip(examples, Renderer(chatml, 64).encode(examples), strict=True):
+        alone = encoded(chatml, one, 64)
+        assert alone.input_ids.tolist() == of_many.input_ids.tolist()
+        assert alone.labels.tolist() == of_many.labels.tolist()
+        assert alone.cut == of_many.cut
 
 
-def counted(tokenizer: Any, example: Example) -> str:
-    """The text of the tokens that the loss counts."""
-    sample = tokenize(tokenizer, example, EVERYTHING)
-    assert len(sample.labels) == len(sample.input_ids) and not sample.cut
-    pairs = zip(sample.input_ids, sample.labels, strict=True)
-    assert all(label in (token, -100) for token, label in pairs)
-    return tokenizer.decode([label for label in sample.labels if label != -100])
+def test_a_preference_is_one_prompt_with_two_answers(chatml: Any):
+    example = chat(
+        "Who?", "Me.", "Again?", chosen=assistant("Still me."), rejected=assistant("You.")
+    )
+    for options in ({}, {"train_on_prompt": True}, {"mask_history": True}):
+        sample = encoded(chatml, example, **options)
+        assert sample.rejected is not None and sample.desirable is None
+        assert counted(chatml, sample) == "Still me.<|im_end|>"
+        assert counted(chatml, sample.rejected) == "You.<|im_end|>"
+        prompt = int(np.argmax(sample.labels != -100))
+        assert prompt == np.argmax(sample.rejected.labels != -100)
+        assert sample.input_ids[:prompt].tolist() == sample.rejected.input_ids[:prompt].tolist()
 
 
-@pytest.mark.parametrize("system", [None, "Be brief. 简短。"])
-@pytest.mark.parametrize("conversation", CONVERSATIONS)
-@pytest.mark.parametrize("name", TEMPLATES)
-def test_the_counted_tokens_are_the_answers(
-    chatml: Any, name: str, conversation: str, system: str | None
-):
-    template, turn = TEMPLATES[name]
-    tokenizer = using(chatml, template)
-    chat = example(*CONVERSATIONS[conversation], system=system)
-    if name == "gemma" and system:
-        with pytest.raises(TemplateError, match=r"refuses it: System role"):
-            tokenize(tokenizer, chat, EVERYTHING)
-        return
-    answers = CONVERSATIONS[conversation][1::2]
-    assert counted(tokenizer, chat) == "".join(map(turn, answers))
-    ids = tokenizer.apply_chat_template(list(chat.messages), return_dict=False)
-    assert tokenize(tokenizer, chat, EVERYTHING).input_ids == ids
+@pytest.mark.parametrize("desirable", [True, False])
+def test_a_verdict_is_about_the_last_answer(chatml: Any, desirable: bool):
+    sample = encoded(chatml, chat("Who?", "Me.", "Again?", "Me.", desirable=desirable))
+    assert sample.desirable is desirable and sample.rejected is None
+    assert counted(chatml, sample) == "Me.<|im_end|>"
 
 
-words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30).filter(str.strip)
+def test_a_text_counts_all_but_its_first_token_and_ends(chatml: Any):
+    sample = encoded(chatml, Example("d", 1, text="Saltmere has boats."))
+    assert chatml.decode(sample.input_ids) == "Saltmere has boats.<|im_end|>"
+    assert sample.labels.tolist() == [-100, *sample.input_ids[1:].tolist()]
+    refused = Renderer(chatml).encode([Example("d", 1, text="Ends.<|im_end|>Begins.")])[0]
+    assert isinstance(refused, Problem) and refused.kind == "control-token"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    turns=st.lists(st.tuples(words, words), min_size=1, max_size=3),
-    system=st.none() | words,
-)
-def test_any_conversation_in_chatml(chatml: Any, turns: list[tuple[str, str]], system: str | None):
-    chat = example(*(text for turn in turns for text in turn), system=system)
-    assert counted(chatml, chat) == "".join(f"{answer}<|im_end|>" for _, answer in turns)
+def test_a_long_text_is_cut_or_with_packing_cut_into_pieces(chatml: Any):
+    example = Example("d", 1, text=LONG)
+    whole = encoded(chatml, example).input_ids.tolist()
+    cut = encoded(chatml, example, 32)
+    assert (cut.input_ids.tolist(), cut.cut, cut.more) == (whole[:32], True, ())
+    first = encoded(chatml, example, 32, packing=True)
+    pieces = [first, *first.more]
+    assert [token for piece in pieces for token in piece.input_ids] == whole
+    assert [len(piece.input_ids) for piece in pieces[:-1]] == [32] * (len(pieces) - 1)
+    assert not any(piece.cut for piece in pieces)
+    assert all(piece.labels.tolist() == [-100, *piece.input_ids[1:]] for piece in pieces)
 
 
-LAST_TURN = "{% for m in messages[-2:] %}" + "{{ m.role }}: {{ m.content }}\n{% endfor %}"
-NO_ANSWERS = (
-    "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}\n{% endif %}{% endfor %}"
-)
-THINKING = (
-    "{% for m in messages %}{{ m.role }}: {{ m.content }}"
-    "{% if loop.last and m.role == 'assistant' %} (end){% endif %}\n{% endfor %}"
-)
+def test_a_long_answer_loses_its_end(chatml: Any):
+    example = chat("Who are you?", LONG)
+    whole = encoded(chatml, example)
+    answer = int(np.argmax(whole.labels != -100))
+    for left in (1, 3, 40):
+        cut = encoded(chatml, example, answer + left)
+        assert cut.input_ids.tolist() == whole.input_ids[: answer + left].tolist()
+        assert (cut.cut, cut.trained_tokens) == (True, left)
+    for nothing_left in (answer, 8):
+        empty = encoded(chatml, example, nothing_left)
+        assert (len(empty.input_ids), len(empty.labels), empty.cut) == (0, 0, True)
 
 
-@pytest.mark.parametrize(
-    "template, turns, said",
-    [
-        (LAST_TURN, 2, "the chat template changes earlier turns of a conversation; use one turn"),
-        (THINKING, 2, "the chat template changes earlier turns of a conversation; use one turn"),
-        (NO_ANSWERS, 1, "the chat template leaves out the assistant's words"),
-        ("{{ messages[0].content", 1, "the chat template refuses it: "),
-        ("{{ messages[0].content.nothing.here }}", 1, "the chat template refuses it: "),
-    ],
-)
-def test_templates_that_cannot_be_masked_are_refused(
-    chatml: Any, template: str, turns: int, said: str
-):
-    tokenizer = using(chatml, template)
-    with pytest.raises(TemplateError) as caught:
-        tokenize(tokenizer, example(*["question one", "answer one"] * turns), EVERYTHING)
-    assert str(caught.value).startswith(f"d: row 7: {said}")
-    assert "\n" not in str(caught.value)
+def test_a_sample_never_ends_in_a_prompt_whose_answer_is_cut_off(chatml: Any):
+    example = chat("Who?", "Me.", LONG, "Never read.")
+    one_turn = encoded(chatml, chat("Who?", "Me."))
+    turn = len(one_turn.input_ids) - 1  # without the newline after it
+    for on_prompt in (False, True):
+        cut = encoded(chatml, example, 100, train_on_prompt=on_prompt)
+        assert cut.input_ids.tolist() == one_turn.input_ids[:turn].tolist()
+        assert cut.cut
+    last = encoded(chatml, example, 100, mask_history=True)
+    assert (len(last.input_ids), last.cut) == (0, True)
 
 
-def test_a_long_sample_loses_its_end(chatml: Any):
-    chat = example("Who are you?", "I am an assistant made for a test.")
-    whole = tokenize(chatml, chat, EVERYTHING)
-    prompt = len(whole.input_ids) - whole.trained_tokens - 1  # the newline after the last turn
-    size = prompt + 3
-    cut = tokenize(chatml, chat, size)
-    assert (cut.input_ids, cut.labels) == (whole.input_ids[:size], whole.labels[:size])
-    assert (cut.cut, cut.trained_tokens) == (True, 3)
-    assert tokenize(chatml, chat, len(whole.input_ids)) == whole
-    assert tokenize(chatml, chat, prompt).trained_tokens == 0
+def test_white_space_after_the_last_turn_is_no_loss(chatml: Any):
+    whole = encoded(chatml, chat("Who?", "Me."))
+    size = len(whole.input_ids)
+    shorter = encoded(chatml, chat("Who?", "Me."), size - 1)
+    assert (len(shorter.input_ids), shorter.cut) == (size - 1, False)
+    assert shorter.trained_tokens == whole.trained_tokens
 
 
-def test_the_prompt_asks_for_the_next_turn(chatml: Any):
-    chat = example("Who?", "Me.", "Who?")
-    assert render_prompt(chatml, chat.messages) == (
+def test_a_preference_with_an_answer_cut_off_is_empty(chatml: Any):
+    long_prompt = chat(LONG, chosen=assistant("A."), rejected=assistant("B."))
+    assert encoded(chatml, long_prompt, 60).trained_tokens == 0
+    long_answer = chat("Who?", chosen=assistant("A."), rejected=assistant(LONG))
+    cut = encoded(chatml, long_answer, 60)
+    assert cut.cut and cut.trained_tokens == 2 + cut.rejected.cut
+    assert len(cut.rejected.input_ids) == 60
+
+
+def test_the_prompt_asks_for_the_last_turn(chatml: Any):
+    (prompt,) = Renderer(chatml).prompts([chat("Who?", "Me.", "Who?", "Me.")])
+    assert chatml.decode(prompt) == (
         "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\nMe.<|im_end|>\n"
         "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
     )
 
 
 @pytest.mark.parametrize(
-    "spans, offsets, mask",
+    "spans, starts, labels",
     [
-        ([(2, 4)], [(0, 2), (2, 3), (3, 5), (5, 6)], [False, True, True, False]),
-        ([(2, 4)], [(0, 3), (3, 4), (4, 5)], [False, True, False]),
-        ([(0, 1), (2, 3)], [(0, 1), (1, 2), (2, 3)], [True, False, True]),
-        ([], [(0, 1)], [False]),
+        ([(2, 4)], [0, 2, 3, 5], [-100, 11, 12, -100]),
+        ([(2, 4)], [0, 3, 4], [-100, 11, -100]),  # the first token begins before the turn
+        ([(1, 3)], [0, 1, 2, 5], [-100, 11, 12, -100]),  # the third ends after it
+        ([(1, 2), (3, 4)], [0, 1, 2, 3], [-100, 11, -100, 13]),
     ],
 )
-def test_a_token_counts_where_it_starts(spans: list, offsets: list, mask: list[bool]):
-    assert assistant_mask(spans, offsets) == mask
+def test_a_token_counts_where_it_starts(spans: list, starts: list, labels: list):
+    ids = np.arange(10, 10 + len(starts), dtype=np.int32)
+    tokens = Encoded(ids, np.array(starts), "abcdef", False)
+    assert chat_sample(tokens, spans, None, False).labels.tolist() == labels
 
 
-@pytest.mark.parametrize("spans, offsets", [([(1, 3)], [(0, 4)]), ([(2, 2)], [(2, 3)])])
-def test_a_turn_without_a_token(spans: list, offsets: list):
+@pytest.mark.parametrize("spans, starts", [([(1, 3)], [0, 4]), ([(2, 2)], [0, 2])])
+def test_a_turn_without_a_token(spans: list, starts: list):
+    tokens = Encoded(np.array([1, 2], np.int32), np.array(starts), "abcdef", False)
     with pytest.raises(TemplateError, match="an assistant's turn has no token"):
-        assistant_mask(spans, offsets)
+        chat_sample(tokens, spans, None, False)
+
+
+def test_the_day_is_always_the_same(chatml: Any):
+    dated = load_tokenizer(Path(chatml.name_or_path))
+    dated.chat_template = "{{ strftime_now('%Y-%m-%d') }}" + dated.chat_template
+    (prompt,) = Renderer(dated).prompts([chat("Who?", "Me.")])
+    assert dated.decode(prompt).startswith("2024-07-26")
