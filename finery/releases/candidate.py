@@ -34,7 +34,7 @@ def _of_head(root: Path, name: str, version: str | None, found: Sequence[Release
         raise ReleaseError(
             f"dvc.lock: no {path} at commit {commit[:8]}; run `dvc repro package@{name}` and commit"
         )
-    _check_committed(root, commit)
+    check_committed(root, commit)
     _check_up_to_date(root, name)
     for release in found:
         if data.is_locked(root, release.commit, package):
@@ -50,7 +50,8 @@ def _next(found: Sequence[Release]) -> str:
     return max(versions).bump(bump_minor=True).version if versions else "v0.1.0"
 
 
-def _check_committed(root: Path, commit: str) -> None:
+def check_committed(root: Path, commit: str) -> None:
+    """Raises `ReleaseError` if a file of the pipeline is not as in the current commit."""
     stages = data.locked_stages(root, commit).values()
     paths = {each["path"] for s in stages for each in (*s.get("deps", ()), *s.get("outs", ()))}
     if files := git.changed(root, ["dvc.lock", "dvc.yaml", "params.yaml", *sorted(paths)]):

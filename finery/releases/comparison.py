@@ -19,10 +19,10 @@ def compare(
 ) -> list[Comparison]:
     """A verdict for each of `release.metrics`; see finery.releases.bootstrap for what it means.
 
-    Samples are paired by what was asked: dataset, question, reference and keywords. One without
-    a score on both sides (keyword_match where there are no keywords) does not count. `loss` is
-    compared in nats an answer, so that its sum follows the metric `loss`, long answers included.
-    Raises `NotPaired` if a sample of one side is not on the other, `ReleaseError` if a metric has
+    Samples are paired by what was asked: dataset, question, reference and keywords. One that has
+    no score (keyword_match where there are no keywords) does not count. `loss` is compared in
+    nats an answer, so that its sum follows the metric `loss`, long answers included. Raises
+    `NotPaired` if a sample of one side is not on the other, `ReleaseError` if a metric has
     no score at all, or one that is no number.
     """
     return [_compare(metric, candidate, champion, params) for metric in params.metrics]

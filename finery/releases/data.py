@@ -53,8 +53,12 @@ def samples(root: Path, commit: str, name: str) -> list[dict[str, Any]]:
 
     path = SAMPLES.format(name=name)
     with Repo(str(root)) as repo, delivered(path, commit), repo.switch(commit):
-        text = repo.dvcfs.read_text(f"/{path}", encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+        return parse_samples(repo.dvcfs.read_text(f"/{path}", encoding="utf-8"))
+
+
+def parse_samples(text: str) -> list[dict[str, Any]]:
+    """One JSON object a line; splitlines() would break lines at U+2028 too, inside a string."""
+    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def download(

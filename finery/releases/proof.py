@@ -13,6 +13,7 @@ from finery.lineage import LINEAGE
 from finery.params.release import ReleaseParams
 from finery.releases import data, git
 from finery.releases.bootstrap import Comparison
+from finery.releases.candidate import check_committed
 from finery.releases.comparison import Sample, compare
 from finery.releases.errors import NotPaired
 
@@ -49,12 +50,13 @@ def _as_of_today(root: Path, name: str, commit: str) -> list[Sample]:
 def evaluate_anew(root: Path, name: str, commit: str) -> list[Sample]:
     """Answer today's test questions with the package of a commit, by the evaluate stage itself.
 
-    Raises `NotPaired` if the tests are tokens of another tokenizer, `PipelineError` if the stage
-    fails.
+    Raises `ReleaseError` if today's code or settings are not committed, `NotPaired` if the tests
+    are tokens of another tokenizer, `PipelineError` if the stage fails.
     """
     from dvc.repo import Repo
 
     today, scratch = git.head(root), root / ".finery"
+    check_committed(root, today)
     scratch.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="champion-") as folder:
         package, tests = Path(folder, "package"), Path(folder, "tests")
@@ -74,13 +76,13 @@ def _evaluate(root: Path, package: Path, tests: Path, samples: Path) -> list[Sam
     paths["metrics"] = samples.with_name("metrics.json")
     options = [part for key, path in paths.items() for part in (f"--{key}", str(path.resolve()))]
     command = [sys.executable, "-m", "stages.evaluate", *options]
-    done = subprocess.run(command, cwd=root, stdout=STDERR)
+    done = subprocess.run(command, cwd=root, stdout=STDERR)  # our own output is the verdict
     if done.returncode != 0:
         raise PipelineError(
-            f"evaluating the champion on today's tests failed (exit status {done.returncode});"
-            " its own message is above, the champion stays"
+            "today's tests could not be put to a version of another day: evaluate failed with"
+            f" exit status {done.returncode}, its message is above; nothing was released"
         )
-    return [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
+    return data.parse_samples(samples.read_text(encoding="utf-8"))
 
 
 def _how_evaluated(root: Path, commit: str, name: str) -> tuple[dict, dict]:
@@ -107,9 +109,9 @@ def _check_same_tokens(name: str, commit: str, old: dict[str, Any], new: dict[st
     ]
     if hashes[0] != hashes[1]:
         raise NotPaired(
-            f"{name}: the champion (commit {commit[:8]}) has another tokenizer or chat template"
-            " than today's tests are prepared with, so it cannot answer them; look at both models"
-            " yourself and promote with --override REASON"
+            f"{name} of commit {commit[:8]} has another tokenizer or chat template than today's"
+            " tests are prepared with, so it cannot answer them; look at both models yourself and"
+            " promote with --override REASON"
         )
 
 

@@ -20,7 +20,7 @@ class Release:
     """A registered version of a model, and the record of each stage that it was ever put in.
 
     `metrics` are {DATASET: {METRIC: number}}, as evaluated at its commit; `registered` is in UTC,
-    like 2026-01-31T12:00:00Z.
+    like 2026-01-31T12:00:00Z; `override` is why a person released it against the comparison.
     """
 
     name: str
@@ -30,12 +30,7 @@ class Release:
     stages: tuple[str, ...] = ()
     metrics: dict[str, Any] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    @property
-    def override(self) -> str | None:
-        """Why a person released it against the comparison; None if nobody did."""
-        reasons = (record.get("override") for record in self.records.values())
-        return next((reason for reason in reasons if reason is not None), None)
+    override: str | None = None
 
 
 def releases(root: Path, name: str | None = None) -> list[Release]:
@@ -127,14 +122,20 @@ def _of(found: Sequence[Release], name: str) -> list[Release]:
 
 def _release(event: Event, tags: Sequence[Event], top: Mapping[tuple, list[str]]) -> Release:
     mine = (event.name, [event.commit])
-    assigned = [tag for tag in tags if (tag.name, tag.commit) == (event.name, event.commit)]
+    assigned = [
+        tag
+        for tag in tags
+        if (tag.action, tag.name, tag.commit) == ("assign", event.name, event.commit)
+    ]
+    overrides = [tag.record["override"] for tag in assigned if tag.record.get("override")]
     return Release(
         name=event.name,
         version=event.version or "",
         commit=event.commit,
         registered=datetime.fromtimestamp(event.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         stages=tuple(stage for (name, stage), commit in top.items() if (name, commit) == mine),
-        records={tag.stage: tag.record for tag in assigned if tag.action == "assign"},
+        records={tag.stage: tag.record for tag in assigned if tag.stage},
+        override=overrides[-1] if overrides else None,
     )
 
 

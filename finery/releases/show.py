@@ -26,8 +26,7 @@ def show(found: Sequence[Release], metrics: Sequence[str]) -> None:
 
 def as_json(found: Sequence[Release]) -> str:
     """A list of releases with all their metrics and their records."""
-    rows = [asdict(release) | {"override": release.override} for release in found]
-    return json.dumps(rows, indent=2, ensure_ascii=False)
+    return json.dumps([asdict(release) for release in found], indent=2, ensure_ascii=False)
 
 
 def summary(release: Release, stage: str) -> list[str]:

@@ -64,7 +64,8 @@ samples = [
     for question, score in zip(questions, model["scores"], strict=True)
 ]
 given.samples.parent.mkdir(parents=True, exist_ok=True)
-given.samples.write_text("".join(json.dumps(sample) + "\\n" for sample in samples))
+lines = [json.dumps(sample, ensure_ascii=False) + "\\n" for sample in samples]
+given.samples.write_text("".join(lines))
 mean = sum(model["scores"]) / len(model["scores"])
 given.metrics.write_text(json.dumps({"identity_test": {"keyword_match": mean}}))
 '''

@@ -74,6 +74,13 @@ def test_a_commit_that_is_ahead_of_its_package(tiny: Tiny):
     assert refusal(tiny).startswith("merged: gate would run again, the package is older")
 
 
+def test_a_commit_whose_package_is_only_in_the_run_cache(tiny: Tiny):
+    tiny.train("second", [1.0] * 40)
+    tiny.sh("git", "checkout", "--quiet", "HEAD~", "--", "weights")
+    tiny.commit()
+    assert "would run again" in refusal(tiny)
+
+
 def test_a_package_that_was_never_made(tiny: Tiny):
     lock = (tiny.folder / "dvc.lock").read_text()
     tiny.write("dvc.lock", lock[: lock.index("  package@merged:")])

@@ -88,6 +88,9 @@ def test_an_override_is_recorded_with_its_reason(tiny: Tiny):
     assert release.override == "the old one\nswears"
     assert release.records["prod"]["comparisons"][0]["verdict"] == "worse"
     assert "0.5 against 0.9" in release.records["prod"]["overridden"]
+    tiny.train("third", BETTER)
+    promote(tiny.folder, "merged")
+    assert rollback(tiny.folder, "merged").override == "the old one\nswears"
 
 
 def test_an_override_that_was_not_needed_is_none(tiny: Tiny):

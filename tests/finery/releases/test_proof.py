@@ -3,7 +3,7 @@
 import pytest
 
 from finery.errors import PipelineError
-from finery.releases.errors import NotPaired, WorseThanChampion
+from finery.releases.errors import NotPaired, ReleaseError, WorseThanChampion
 from finery.releases.promote import promote
 from finery.releases.registry import champion
 
@@ -55,6 +55,26 @@ def test_an_old_version_is_compared_by_todays_questions(tiny: Tiny):
         promote(tiny.folder, "merged", version="v0.1.0")
 
 
+def test_todays_code_must_be_committed_to_evaluate_by_it(tiny: Tiny):
+    promote(tiny.folder, "merged", "dev")
+    tiny.ask("What is")
+    tiny.train("second", BETTER)
+    promote(tiny.folder, "merged")
+    evaluate = (tiny.folder / "stages/evaluate.py").read_text()
+    tiny.write("stages/evaluate.py", evaluate + "# being edited\n")
+    with pytest.raises(ReleaseError, match=r"stages/evaluate\.py: not as committed"):
+        promote(tiny.folder, "merged", version="v0.1.0")
+
+
+def test_a_separator_inside_a_question_is_no_end_of_line(tiny: Tiny):
+    tiny.ask("Who\u2028or\x85what is")
+    tiny.train("first", [1.0] * 39 + [0.0])
+    promote(tiny.folder, "merged")
+    tiny.train("second", BETTER)
+    record = promote(tiny.folder, "merged").records["prod"]
+    assert (record["evaluated_anew"], record["comparisons"][0]["samples"]) == (False, 40)
+
+
 def test_same_settings_and_questions_need_no_evaluation(tiny: Tiny):
     promote(tiny.folder, "merged")
     tiny.train("second", BETTER)
@@ -80,6 +100,6 @@ def test_an_evaluation_that_fails_releases_nothing(tiny: Tiny):
     tiny.write("tests/questions.json", '["Who is it?"]')
     tiny.train("third", [1.0])
     tags = tiny.tags()
-    with pytest.raises(PipelineError, match="evaluating the champion on today's tests failed"):
+    with pytest.raises(PipelineError, match="evaluate failed with exit status 1"):
         promote(tiny.folder, "merged")
     assert tiny.tags() == tags
