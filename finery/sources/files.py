@@ -10,6 +10,8 @@ from pathlib import Path
 from finery.lineage import LINEAGE
 from finery.sources.errors import SourceError
 
+REVISIONS = Path("models/revisions.json")
+"""Which commit each branch stood for when it was first downloaded."""
 WEIGHTS = "*.safetensors"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 SETTINGS = ("*.json", "*.jinja", "*.model", "*.tiktoken", "vocab.txt", "merges.txt")

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finery.hub_errors import hf_in_one_line
+from finery.revisions import pin, pinned
 from finery.sources.errors import SourceError
-from finery.sources.files import link, model_files, sha256
-from finery.sources.hf_errors import one_line
-from finery.sources.revisions import REVISIONS, pin, pinned
+from finery.sources.files import REVISIONS, link, model_files, sha256
 
 if TYPE_CHECKING:
     from huggingface_hub import RepoFile
@@ -29,7 +29,7 @@ def fetch(
 
     repo, _, revision = source.removeprefix("hf:").partition("@")
     revision = revision or "main"
-    with one_line(repo, revision, revisions):
+    with hf_in_one_line(repo, revision, revisions, SourceError):
         commit = _commit(repo, revision, revisions)
         listing = _listing(repo, commit)
         names = model_files(source, listing, remote_code)

@@ -4,14 +4,13 @@ Through modelscope_hub, the client that modelscope itself downloads with: it nee
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finery.hub_errors import modelscope_in_one_line
+from finery.revisions import pin, pinned
 from finery.sources.errors import SourceError
-from finery.sources.files import link, model_files, sha256
-from finery.sources.revisions import REVISIONS, pin, pinned
+from finery.sources.files import REVISIONS, link, model_files, sha256
 
 if TYPE_CHECKING:
     from modelscope_hub import FileInfo
@@ -32,7 +31,7 @@ def fetch(
     repo, _, revision = source.removeprefix("modelscope:").partition("@")
     revision = revision or "master"
     key = f"modelscope:{repo}@{revision}"
-    with _one_line(key):
+    with modelscope_in_one_line(key, SourceError):
         api = HubApi(endpoint=HubApi().resolve_endpoint_for_read(repo))
         entries = api.list_repo_files(repo, "model", revision=revision)
         listing = {entry.path: entry for entry in entries if not entry.is_dir}
@@ -75,34 +74,3 @@ def _checked(key: str, file: Path, entry: "FileInfo") -> str:
             " it was removed from the cache, run again to fetch it anew"
         )
     return digest
-
-
-@contextmanager
-def _one_line(key: str) -> Iterator[None]:
-    from modelscope_hub import HubConfig
-    from modelscope_hub.errors import (
-        AuthenticationError,
-        FileDownloadError,
-        HubError,
-        NetworkError,
-        NotExistError,
-        PermissionDeniedError,
-    )
-
-    hub = HubConfig().endpoint
-    try:
-        yield
-    except NotExistError:
-        message = f"not found at {hub}, or private; check the name, or set MODELSCOPE_API_TOKEN"
-    except (AuthenticationError, PermissionDeniedError):
-        message = f"{hub} refuses access; set MODELSCOPE_API_TOKEN to a token that may read it"
-    except NetworkError:
-        message = f"{hub} cannot be reached; check the network, or set MODELSCOPE_ENDPOINT"
-    except FileDownloadError as error:
-        failed = ", ".join(sorted(error.failed_files))
-        message = f"could not fetch {failed}; run again, files that are whole are kept"
-    except HubError as error:
-        message = f"{error.message.splitlines()[0]}; {error.suggestion}"
-    else:
-        return
-    raise SourceError(f"{key}: {message}")

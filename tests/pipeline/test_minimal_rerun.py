@@ -180,6 +180,8 @@ CODE = [
     code("finery/releases/promote.py", NOTHING, NOTHING),
     code("finery/gate.py", {"gate"}, FROM_GATE),
     code("finery/errors.py", ALL - QUANTIZE, ALL),
+    code("finery/hub_errors.py", {"download"}, ALL),
+    code("finery/revisions.py", {"download"}, ALL),
     code("finery/lineage.py", ALL - {"gate"}, ALL),
     code("finery/chat_template.py", {"download"} | PACKAGE, ALL),
     code("finery/models.py", {"train", "merge"} | EVALUATE, FROM_TRAIN | {"evaluate@base"}),

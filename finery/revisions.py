@@ -1,16 +1,14 @@
-"""Which commit a branch stood for when it was first downloaded: models/revisions.json, in git."""
+"""Which commit of a hub a branch stood for when it was resolved: JSON files that git tracks."""
 
 import json
 import os
 from pathlib import Path
 
-from finery.sources.errors import SourceError
-
-REVISIONS = Path("models/revisions.json")
+from finery.errors import UserError
 
 
 def pinned(source: str, file: Path) -> str | None:
-    """The revision `source` was resolved to by an earlier run; None if there was none."""
+    """The revision `source` was resolved to; None if it never was."""
     return _read(file).get(source)
 
 
@@ -29,4 +27,4 @@ def _read(file: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise SourceError(f"{file}: not JSON ({error}); restore it from git") from None
+        raise UserError(f"{file}: not JSON ({error}); restore it from git") from None
