@@ -1,18 +1,32 @@
 """prepare: datasets to tokens, loss masks and splits."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from finery import lineage
-from finery.data.chat import Sample, render_prompt, tokenize
+from finery.data.bad_rows import Tally
+from finery.data.cache import contents, key, prune
+from finery.data.chat import Renderer
+from finery.data.choosing import Choice, choose
 from finery.data.errors import DataError
-from finery.data.examples import Example
-from finery.data.prepared import write_parquet
-from finery.data.reading import load_dataset
-from finery.data.splits import calibration_set, fingerprint, validation_split
+from finery.data.kinds import refuse_untestable, trained_kind
+from finery.data.parallel import processes
+from finery.data.pool import Pool
+from finery.data.reading import Dataset, open_dataset
+from finery.data.statistics import describe, histogram
+from finery.data.tokenized import Tokenized, tokenized
+from finery.data.tokenizing import Tokenizing
 from finery.params.data import DataParams
 from finery.tokenizers import load_tokenizer, template_hash
+
+CACHE = Path(".finery/prepare-cache")
+TOKENIZER = {".json", ".jinja", ".model", ".txt", ".py"}
+SETTINGS = {"cutoff_len", "mask_history", "packing", "train_on_prompt", "variables"}
 
 
 def prepare(
@@ -24,94 +38,110 @@ def prepare(
     calibration: Path,
     test: Path,
     metrics: Path,
+    rejected: Path,
+    plot: Path,
 ) -> None:
     """Render every dataset with the model's chat template and split it.
 
     `train` gets train.parquet and validation.parquet, `calibration` samples of the training
-    split, `test` the held-out questions. Raises `DataError` at the first row that is wrong.
+    split, `test` the held-out questions, `rejected` a JSON line for each row that was skipped,
+    `plot` a histogram of the lengths. Raises `DataError` if there are rows that cannot be used.
     """
-    loaded = {
-        name: load_dataset(datasets, name, params.variables)
-        for name in [*params.train, *params.test]
-    }
-    trained = [example for name in params.train for example in loaded[name]]
-    tested = [example for name in params.test for example in loaded[name]]
+
+    def opened(names: Sequence[str]) -> list[Dataset]:
+        return [open_dataset(datasets, name, params.variables) for name in names]
+
+    learnt, tested = opened([*params.train, *params.eval_dataset]), opened(params.test)
+    kind = trained_kind(learnt)
+    refuse_untestable(tested)
 
     trusted = lineage.read(base).get("download", {}).get("trust_remote_code", False)
     tokenizer = load_tokenizer(base, trusted)
-    samples = [tokenize(tokenizer, example, params.cutoff_len) for example in trained]
-    answered = [i for i, sample in enumerate(samples) if sample.trained_tokens]
-    if not answered:
-        raise DataError(f"data.cutoff_len: {params.cutoff_len} tokens leave no answer to train on")
-    trained, samples = [trained[i] for i in answered], [samples[i] for i in answered]
-
-    training, validation = validation_split(trained, params.val_size, params.seed)
-    calibrating = calibration_set(trained, training, params.calibration_samples, params.seed)
-    splits = {
-        train / "train.parquet": training,
-        train / "validation.parquet": validation,
-        calibration / "calibration.parquet": calibrating,
-    }
-    for file, indices in splits.items():
-        rows = [_row(trained[index], samples[index]) for index in indices]
-        write_parquet(file, "samples", rows)
-    tests = [_test_row(tokenizer, example) for example in tested]
-    write_parquet(test / "test.parquet", "tests", tests)
-
-    for folder, names in ((train, params.train), (test, params.test)):
-        key = "prepare" if folder is train else "test"
-        lineage.write(folder, [], key, _record(tokenizer, names, loaded))
-    text = json.dumps(
-        {
-            "samples": {name: len(loaded[name]) for name in loaded},
-            "train": _statistics([samples[i] for i in training]),
-            "validation": _statistics([samples[i] for i in validation]),
-            "calibration": _statistics([samples[i] for i in calibrating]),
-            "cut": sum(sample.cut for sample in samples),
-            "dropped": sum(len(loaded[name]) for name in params.train) - len(samples),
-        },
-        indent=2,
+    renderer = Renderer(
+        tokenizer, params.cutoff_len, params.mask_history, params.train_on_prompt, params.packing
     )
-    metrics.write_text(text + "\n")
+    near = params.deduplicate == "near"
+    work = [Tokenizing(each, renderer, near=near) for each in learnt]
+    work += [Tokenizing(each, renderer.whole(), asked=True, near=near) for each in tested]
+    made = [_made(params, base, each) for each in work]
+    prune(CACHE, [each.folder.name for each in made])
+    _report_bad_rows(made, params.on_bad_row == "fail", rejected)
+
+    made, asked = made[: len(learnt)], made[len(learnt) :]
+    pool, questions = Pool(made), Pool(asked)
+    choice = choose(params, pool, [each.entry.num_samples for each in learnt], questions)
+    _refuse_nothing(params, pool, choice)
+    pool.write(train / "train.parquet", kind, choice.training)
+    pool.write(train / "validation.parquet", kind, choice.validation)
+    pool.write(calibration / "calibration.parquet", kind, choice.calibration)
+    questions.write(test / "test.parquet", "tests", np.arange(len(questions.facts)))
+
+    template = {"chat_template_sha256": template_hash(tokenizer)}
+    packed = {"packed_to": params.cutoff_len} if params.packing else {}
+    lineage.write(train, [], "prepare", _record(made[: len(params.train)]) | template | packed)
+    lineage.write(test, [], "test", _record(asked) | template)
+    text = json.dumps(_metrics(pool, [*made, *asked], choice), indent=2)
+    metrics.write_text(text + "\n", encoding="utf-8")
     print(text)
+    lengths = {"training": choice.training, "validation": choice.validation}
+    lengths = {name: pool.facts["tokens"][samples] for name, samples in lengths.items()}
+    histogram(lengths, params.cutoff_len, plot)
 
 
-def _row(example: Example, sample: Sample) -> dict[str, Any]:
-    return {
-        "dataset": example.dataset,
-        "input_ids": sample.input_ids,
-        "labels": sample.labels,
-    }
+def _made(params: DataParams, base: Path, work: Tokenizing) -> Tokenized:
+    """A dataset as tokens: from the cache, unless something that it depends on has changed."""
+    dataset = work.dataset
+    most = params.max_samples if dataset.entry.num_samples is None else None
+    name = key(
+        dataset=[dataset.name, dataset.entry.model_dump(), contents(dataset.files)],
+        tokenizer=contents(file for file in sorted(base.iterdir()) if file.suffix in TOKENIZER),
+        settings=params.model_dump(include=SETTINGS),
+        rest=[most, work.asked, work.near],
+    )
+    size = sum(file.stat().st_size for file in dataset.files)
+    return tokenized(CACHE / name, work, most, processes(size))
 
 
-def _test_row(tokenizer: Any, example: Example) -> dict[str, Any]:
-    """Test samples are never cut: a question without its end is another question."""
-    *context, answer = example.messages
-    sample = tokenize(tokenizer, example, cutoff_len=10**9)
-    prompt = render_prompt(tokenizer, context)
-    return _row(example, sample) | {
-        "question": context[-1]["content"],
-        "prompt_ids": tokenizer(prompt, add_special_tokens=False)["input_ids"],
-        "reference": answer["content"],
-        "keywords": list(example.keywords),
-    }
+def _report_bad_rows(made: list[Tokenized], refused: bool, rejected: Path) -> None:
+    tally = Tally()
+    with rejected.open("w", encoding="utf-8") as file:
+        for bad in (bad for dataset in made for bad in dataset.bad_rows()):
+            tally.add(bad)
+            file.write(json.dumps(asdict(bad), ensure_ascii=False) + "\n")
+    if tally.total and refused:
+        raise DataError("\n".join(tally.lines()))
 
 
-def _record(tokenizer: Any, names: list[str], loaded: dict[str, list[Example]]) -> dict[str, Any]:
+def _refuse_nothing(params: DataParams, pool: Pool, choice: Choice) -> None:
+    if not len(pool.facts):
+        raise DataError(f"data.cutoff_len: {params.cutoff_len} tokens leave no answer to train on")
+    if not len(choice.training):
+        raise DataError(f"data.val_size: {params.val_size} leaves nothing to train on; lower it")
+
+
+def _record(made: list[Tokenized]) -> dict[str, Any]:
+    facts = {each.name: each.summary for each in made}
     return {
         "datasets": {
-            name: {"rows": len(loaded[name]), "sha256": fingerprint(loaded[name])} for name in names
-        },
-        "chat_template_sha256": template_hash(tokenizer),
+            name: {key: summary[key] for key in ("rows", "sha256")}
+            for name, summary in facts.items()
+        }
     }
 
 
-def _statistics(samples: list[Sample]) -> dict[str, int]:
+def _metrics(pool: Pool, made: list[Tokenized], choice: Choice) -> dict[str, Any]:
+    counted = ("rows", "rejected", "dropped")
     return {
-        "samples": len(samples),
-        "tokens": sum(len(sample.input_ids) for sample in samples),
-        "trained_tokens": sum(sample.trained_tokens for sample in samples),
-        "longest": max((len(sample.input_ids) for sample in samples), default=0),
+        "datasets": {
+            each.name: {name: each.summary[name] for name in (*counted, "scripts")}
+            | describe(each.facts)
+            for each in made
+        },
+        **{name: sum(each.summary[name] for each in made) for name in counted},
+        "train": describe(pool.facts[choice.training]),
+        "validation": describe(pool.facts[choice.validation]),
+        "calibration": describe(pool.facts[choice.calibration]),
+        "duplicates": choice.duplicates,
     }
 
 

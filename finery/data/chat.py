@@ -1,6 +1,7 @@
 """Examples as samples: tokens by the model's own chat template, and what the loss counts."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,6 +49,12 @@ class Renderer:
         self._rendering = Rendering(tokenizer)
         self._encoder = Encoder(tokenizer)
         self._text_ends = _text_ends(tokenizer)
+
+    def whole(self) -> "Renderer":
+        """The same for what is asked, not trained on: nothing is cut, only answers count."""
+        whole = copy(self)
+        whole._cutoff_len, whole._train_on_prompt, whole._packing = None, False, False
+        return whole
 
     def encode(self, examples: Sequence[Example]) -> list[Sample | Problem]:
         """One result for each example, in their order; see `Sample` for those of each kind."""

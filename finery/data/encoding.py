@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 PROBE = (
-    'I\'ll pay  $1,234.50 for 3 cafés\n\n\tand NAÏVE Straße—don’t! {"a": [1, null]} x_1 = 10**9;\r\n'
-    "请用中文回答：第１２题的答案是“三百”。ひらがなとカタカナ。한국어 مرحبا Привет नमस्ते e\u0301 👩‍👩‍👧 \u3000\xa0\u200b end  "
+    'I\'ll pay  $1,234.50 for 3 cafés\n\n\tand NAÏVE Straße—don’t! {"a": [1, null]} x_1 = 10**9;'
+    "\r\n请用中文回答：第１２题的答案是“三百”。ひらがなとカタカナ。한국어 مرحبا Привет नमस्ते"
+    " e\u0301 👩\u200d👧 \u3000\xa0\u200b end  "
 )
 
 

@@ -29,3 +29,10 @@ class Example:
     rejected: Message | None = None
     desirable: bool | None = None
     keywords: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> list[str]:
+        """All that is said, in order; the words without who says them."""
+        said = [*self.messages, self.chosen or {}, self.rejected or {}]
+        words = [self.text, *(message.get("content") for message in said)]
+        return [text for text in words if text]

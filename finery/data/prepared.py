@@ -1,35 +1,57 @@
 """The prepared data on disk: Parquet files with one row a sample."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+TOKENS = "list<int32>"
+SAMPLE = {"dataset": "string", "input_ids": TOKENS, "labels": TOKENS}
 SCHEMAS = {
-    "samples": {"dataset": "string", "input_ids": "list<int32>", "labels": "list<int32>"},
+    "samples": SAMPLE,
+    "preference": SAMPLE | {"rejected_input_ids": TOKENS, "rejected_labels": TOKENS},
+    "kto": SAMPLE | {"desirable": "bool"},
     "tests": {
         "dataset": "string",
         "question": "string",
-        "prompt_ids": "list<int32>",
+        "prompt_ids": TOKENS,
         "reference": "string",
         "keywords": "list<string>",
-        "input_ids": "list<int32>",
-        "labels": "list<int32>",
+        "input_ids": TOKENS,
+        "labels": TOKENS,
     },
 }
 
 
-def write_parquet(file: Path, kind: str, rows: list[dict[str, Any]]) -> None:
-    """Write rows of one of `SCHEMAS`; the same rows give the same bytes."""
+def schema(kind: str) -> Any:
+    """The Arrow schema of one of `SCHEMAS`."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     types = {
         "string": pa.string(),
-        "list<int32>": pa.list_(pa.int32()),
+        "bool": pa.bool_(),
+        TOKENS: pa.list_(pa.int32()),
         "list<string>": pa.list_(pa.string()),
     }
-    schema = pa.schema([(name, types[kind]) for name, kind in SCHEMAS[kind].items()])
+    return pa.schema([(name, types[column]) for name, column in SCHEMAS[kind].items()])
+
+
+@contextmanager
+def parquet_writer(file: Path, kind: str) -> Iterator[Any]:
+    """A writer of tables of one of `SCHEMAS`; the same tables give the same bytes."""
+    import pyarrow.parquet as pq
+
     file.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+    with pq.ParquetWriter(file, schema(kind), compression="zstd") as writer:
+        yield writer
+
+
+def write_parquet(file: Path, kind: str, rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows of one of `SCHEMAS`; the same rows give the same bytes."""
+    import pyarrow as pa
+
+    with parquet_writer(file, kind) as writer:
+        writer.write_table(pa.Table.from_pylist(list(rows), schema=schema(kind)))
 
 
 def read_parquet(file: Path) -> list[dict[str, Any]]:

@@ -1,54 +1,70 @@
 """Which samples validate and which calibrate: decided by each sample's own hash.
 
 A sample keeps its place whatever is added, removed or reordered around it, and equal samples
-stay on one side.
+stay on one side. The functions take `keys`, an array of one uint64 a sample.
 """
 
 import hashlib
-from collections.abc import Sequence
+import json
 
-from finery.data.alpaca import Example
+import numpy as np
 
-
-def validation_split(
-    examples: Sequence[Example], val_size: float, seed: int
-) -> tuple[list[int], list[int]]:
-    """Indices of the training and of the validation samples.
-
-    About `val_size` of the samples validate, at least one if `val_size` is above 0 and two
-    samples differ.
-    """
-    ranks = [_rank(example, f"validation {seed}") for example in examples]
-    limit = max(val_size, min(ranks, default=0.0)) if val_size > 0 else -1.0
-    validation = [index for index, rank in enumerate(ranks) if rank <= limit]
-    if len(validation) == len(ranks):
-        validation = []
-    chosen = set(validation)
-    return [index for index in range(len(ranks)) if index not in chosen], validation
+from finery.data.examples import Example, Message
 
 
-def calibration_set(
-    examples: Sequence[Example], indices: Sequence[int], count: int, seed: int
-) -> list[int]:
-    """At most `count` of `indices`, spread over the samples at random, in their order."""
-    ranked = sorted(indices, key=lambda i: (_rank(examples[i], f"calibration {seed}"), i))
-    return sorted(ranked[:count])
+def digest(example: Example) -> bytes:
+    """SHA-256 of what a row says: the same for the same words, however their file is laid out."""
+    return hashlib.sha256(_words(example)).digest()
 
 
-def fingerprint(examples: Sequence[Example]) -> str:
-    """SHA-256 of the conversations: the same for the same words, however their file is laid out."""
-    digest = hashlib.sha256()
-    for example in examples:
-        digest.update(_words(example))
-    return digest.hexdigest()
+def keys(digests: list[bytes]) -> np.ndarray:
+    """The first eight bytes of each digest: enough to tell a billion samples apart."""
+    return np.frombuffer(b"".join(each[:8] for each in digests), "<u8")
 
 
-def _rank(example: Example, salt: str) -> float:
-    """A number in [0, 1) that depends on the words and the salt alone."""
-    digest = hashlib.sha256(salt.encode() + b"\0" + _words(example)).digest()
-    return int.from_bytes(digest[:8]) / 2**64
+def validating(keys: np.ndarray, val_size: float, seed: int) -> np.ndarray:
+    """A flag for each sample: whether it validates. About `val_size` of the samples do."""
+    return _ranks(keys, f"validation {seed}") < val_size
+
+
+def calibrating(keys: np.ndarray, candidates: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """At most `count` of the indices `candidates`, no two of equal samples, in their order."""
+    different = candidates[np.unique(keys[candidates], return_index=True)[1]]
+    return np.sort(different[ranked(keys[different], f"calibration {seed}")[:count]])
+
+
+def ranked(keys: np.ndarray, salt: str) -> np.ndarray:
+    """Indices in an order that depends on the keys and the salt alone."""
+    return np.argsort(_ranks(keys, salt), kind="stable")
+
+
+def _ranks(keys: np.ndarray, salt: str) -> np.ndarray:
+    """Numbers in [0, 1) that depend on keys and salt alone: the finalizer of SplitMix64."""
+    mixed = keys + np.frombuffer(hashlib.sha256(salt.encode()).digest()[:8], "<u8")
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (mixed ^ (mixed >> np.uint64(31))) / 2.0**64
 
 
 def _words(example: Example) -> bytes:
-    parts = [part for message in example.messages for part in (message["role"], message["content"])]
-    return "\0".join([*parts, *example.keywords, ""]).encode("utf-8", "surrogatepass")
+    parts: list[str] = []
+    for message in (*example.messages, example.chosen, example.rejected):
+        if message is not None:
+            parts += _said(message)
+    if example.text is not None:
+        parts.append(example.text)
+    if example.tools:
+        parts.append(_canonical(example.tools))
+    if example.desirable is not None:
+        parts.append(str(example.desirable))
+    return "\0".join([*parts, ""]).encode()
+
+
+def _said(message: Message) -> tuple[str, ...]:
+    if len(message) == 2:
+        return message["role"], message["content"]
+    return (message["role"], _canonical(message))
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

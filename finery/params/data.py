@@ -32,6 +32,9 @@ class DataParams(Section):
     """Training samples to use at most, of all datasets together, its first after mixing."""
     on_bad_row: Literal["fail", "skip"] = "fail"
     """What to do about rows that cannot be used; those skipped go to rejected.jsonl."""
+    deduplicate: Literal["off", "exact", "near"] = "off"
+    """What to leave out of the training: nothing, or samples that say the same (exact), or nearly
+    the same, as an earlier one or as one of the validation or of the tests."""
     variables: dict[str, str] | None = {}
     """Values for the {{name}} in the datasets; null leaves all such words as they are."""
     cutoff_len: Annotated[int, Field(ge=8, le=1_048_576)] = 1024

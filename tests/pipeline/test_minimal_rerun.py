@@ -115,6 +115,7 @@ SETTINGS = [
     setting("data.cutoff_len", 64, {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.val_size", 0.2, {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.calibration_samples", 8, {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("data.deduplicate", "exact", {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.seed", 7, {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("train.learning_rate", 0.002, {"train"} | PACKAGE, FROM_TRAIN),
     setting("train.num_train_epochs", 3, {"train"} | PACKAGE, FROM_TRAIN),

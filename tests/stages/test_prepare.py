@@ -1,6 +1,7 @@
 """prepare, from datasets and a base model to the files that the later stages read."""
 
 import json
+from contextlib import chdir
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from finery.params.data import DataParams
 from finery.tokenizers import load_tokenizer
 from stages.prepare import prepare
 
-OUTPUTS = ("train", "calibration", "test", "metrics")
+OUTPUTS = ("train", "calibration", "test", "metrics", "rejected", "plot")
 LONG = "I go on and on " * 40
 
 
@@ -45,12 +46,13 @@ def settings(**values: object) -> DataParams:
 def run(params: DataParams, datasets: Path, base: Path, into: Path) -> dict[str, Path]:
     outputs = {name: into / name for name in OUTPUTS}
     into.mkdir()
-    prepare(params, datasets, base, **outputs)
+    with chdir(into):
+        prepare(params, datasets, base, **outputs)
     return outputs
 
 
 def digests(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file() and ".finery" not in path.parts)
     return {str(f.relative_to(folder)): sha256(f.read_bytes()).hexdigest() for f in files}
 
 
@@ -68,17 +70,19 @@ def test_what_comes_out(datasets: Path, tiny_model: Path, tmp_path: Path):
     assert tokenizer.decode(name["prompt_ids"]) == (
         "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
     )
-    asked = len(name["prompt_ids"])
-    assert name["input_ids"][:asked] == name["prompt_ids"]
-    assert tokenizer.decode(name["input_ids"][asked:]) == "Saltmere.<|im_end|>\n"
+    question = len(name["prompt_ids"])
+    assert name["input_ids"][:question] == name["prompt_ids"]
+    assert tokenizer.decode(name["input_ids"][question:]) == "Saltmere.<|im_end|>\n"
     assert (name["question"], name["reference"], name["keywords"], name["dataset"]) == (
         "Who?", "Saltmere.", ["Saltmere"], "asked",
     )  # fmt: skip
     assert long["reference"] == LONG and len(long["input_ids"]) > 64
 
     metrics = json.loads(made["metrics"].read_text())
-    assert metrics["samples"] == {"learnt": 20, "asked": 2}
-    assert (metrics["cut"], metrics["dropped"]) == (1, 0)
+    learnt, asked = metrics["datasets"]["learnt"], metrics["datasets"]["asked"]
+    assert (learnt["rows"], learnt["samples"], asked["rows"]) == (20, 20, 2)
+    assert (learnt["cut"], asked["cut"], metrics["dropped"]) == (1, 0, 0)
+    assert learnt["scripts"] == {"Latin": 20}
     assert metrics["calibration"]["samples"] == 5
     counted = sum(label != -100 for sample in training for label in sample["labels"])
     assert metrics["train"]["trained_tokens"] == counted

@@ -1,77 +1,95 @@
 import random
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from finery.data.alpaca import Example
-from finery.data.splits import calibration_set, fingerprint, validation_split
+from finery.data.examples import Example
+from finery.data.splits import calibrating, digest, keys, validating
 
 
-def example(words: str, row: int = 1) -> Example:
+def example(words: str, row: int = 1, dataset: str = "d") -> Example:
     turns = ({"role": "user", "content": words}, {"role": "assistant", "content": f"{words}!"})
-    return Example("d", row, turns)
+    return Example(dataset, row, turns)
 
 
-EXAMPLES = [example(f"question {number}", number) for number in range(400)]
+def keys_of(words: list[str]) -> np.ndarray:
+    return keys([digest(example(word, row)) for row, word in enumerate(words, 1)])
 
 
-def words(examples: list[Example], indices: list[int]) -> set[str]:
-    return {examples[index].messages[0]["content"] for index in indices}
+WORDS = [f"question {number}" for number in range(400)]
+KEYS = keys_of(WORDS)
 
 
-def test_a_share_validates_and_nothing_is_lost():
-    training, validation = validation_split(EXAMPLES, 0.1, seed=42)
-    assert sorted(training + validation) == list(range(400))
-    assert (training, validation) == (sorted(training), sorted(validation))
-    assert 20 <= len(validation) <= 60
-    other = validation_split(EXAMPLES, 0.1, seed=43)[1]
-    assert 0 < len(set(other) & set(validation)) < len(validation)
+def held_out(words: list[str], val_size: float = 0.1, seed: int = 42) -> set[str]:
+    flags = validating(keys_of(words), val_size, seed)
+    return {word for word, held in zip(words, flags, strict=True) if held}
 
 
-def test_a_sample_keeps_its_place_whatever_is_around_it():
-    held_out = words(EXAMPLES, validation_split(EXAMPLES, 0.1, 42)[1])
-    more = [*EXAMPLES, *(example(f"new {number}") for number in range(100))]
-    random.Random(0).shuffle(more)
-    more = more[:-50]
-    old = {example.messages[0]["content"] for example in more} & words(EXAMPLES, list(range(400)))
-    assert words(more, validation_split(more, 0.1, 42)[1]) & old == held_out & old
+def test_a_share_validates():
+    flags = validating(KEYS, 0.1, 42)
+    assert flags.dtype == bool and len(flags) == 400 and 20 <= flags.sum() <= 60
+    other = held_out(WORDS, seed=43)
+    assert other and other & held_out(WORDS) not in (set(), other)
+    assert validating(KEYS, 0, 42).sum() == 0
 
 
-def test_equal_samples_are_on_one_side():
-    twice = [*EXAMPLES, *(example(f"question {number}", 999) for number in range(400))]
-    training, validation = validation_split(twice, 0.1, 42)
-    assert words(twice, training) & words(twice, validation) == set()
-    assert len(validation) == 2 * len(validation_split(EXAMPLES, 0.1, 42)[1])
+def test_a_larger_share_holds_out_the_same_and_more():
+    assert held_out(WORDS, 0.1) < held_out(WORDS, 0.2) < held_out(WORDS, 0.999)
 
 
-@pytest.mark.parametrize(
-    "count, val_size, validating",
-    [(400, 0, 0), (400, 1e-9, 1), (2, 1e-9, 1), (1, 0.5, 0), (0, 0.5, 0), (3, 0.999, 0)],
-)
-def test_the_ends_of_the_scale(count: int, val_size: float, validating: int):
-    training, validation = validation_split(EXAMPLES[:count], val_size, 42)
-    assert (len(training), len(validation)) == (count - validating, validating)
+@pytest.mark.parametrize("count", [1, 2, 3, 50, 399])
+def test_a_sample_never_moves_when_others_come_and_go(count: int):
+    chosen = random.Random(count)
+    more = [*chosen.sample(WORDS, count), *(f"new {number}" for number in range(100))]
+    chosen.shuffle(more)
+    assert held_out(more) & set(WORDS) == held_out(WORDS) & set(more)
 
 
-def test_copies_of_one_sample_are_all_trained_on():
-    assert validation_split([example("same")] * 5, 0.5, 42) == ([0, 1, 2, 3, 4], [])
+def test_equal_samples_are_on_one_side_whatever_dataset_they_are_in():
+    again = [example(word, 999, "other") for word in WORDS]
+    assert (keys([digest(each) for each in again]) == KEYS).all()
 
 
-def test_calibration_takes_training_samples_only_and_keeps_its_choice():
-    training, _ = validation_split(EXAMPLES, 0.5, 42)
-    chosen = calibration_set(EXAMPLES, training, 16, seed=42)
-    assert set(chosen) < set(training) and len(chosen) == 16 and chosen == sorted(chosen)
-    assert calibration_set(EXAMPLES, training, 10**6, seed=42) == training
-    back = EXAMPLES[::-1]
-    again = calibration_set(back, [399 - index for index in training], 16, seed=42)
-    assert words(back, again) == words(EXAMPLES, chosen)
-    assert calibration_set(EXAMPLES, training, 16, seed=43) != chosen
+def test_calibration_takes_candidates_only_no_sample_twice_and_keeps_its_choice():
+    candidates = np.flatnonzero(~validating(KEYS, 0.5, 42))
+    chosen = calibrating(KEYS, candidates, 16, 42)
+    assert set(chosen) < set(candidates) and len(chosen) == 16
+    assert chosen.tolist() == sorted(chosen)
+    assert calibrating(KEYS, candidates, 10**6, 42).tolist() == candidates.tolist()
+    assert calibrating(KEYS, candidates, 16, 43).tolist() != chosen.tolist()
+    twice = np.concatenate((KEYS, KEYS))
+    assert calibrating(twice, np.arange(800), 10**6, 42).tolist() == list(range(400))
 
 
-def test_the_fingerprint_is_of_the_words():
-    assert fingerprint(EXAMPLES) == fingerprint([example(f"question {n}", 0) for n in range(400)])
-    assert len({
-        fingerprint([example("ab"), example("c")]),
-        fingerprint([example("a"), example("bc")]),
-        fingerprint([example("c"), example("ab")]),
-        fingerprint([Example("d", 1, example("ab").messages, ("k",)), example("c")]),
-    }) == 4  # fmt: skip
+def test_calibration_changes_as_little_as_more_samples_allow():
+    before = calibrating(KEYS, np.arange(400), 40, 42)
+    more = keys_of([*WORDS, *(f"new {number}" for number in range(40))])
+    after = calibrating(more, np.arange(440), 40, 42)
+    assert len(set(before) & set(after)) >= 30
+    assert all(new in before or new >= 400 for new in after)
+
+
+def test_the_digest_is_of_what_a_row_says():
+    assert digest(example("a", 1)) == digest(example("a", 2, "other"))
+    one = example("a")
+    call = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f"}}]}
+    reply = {"role": "assistant", "content": "x"}
+    different = [
+        one,
+        example("b"),
+        replace(one, messages=one.messages[:1]),
+        replace(one, tools=({"name": "f"},)),
+        replace(one, messages=(*one.messages[:1], call)),
+        replace(one, chosen=reply),
+        replace(one, chosen=reply, rejected={"role": "assistant", "content": "y"}),
+        replace(one, desirable=True),
+        replace(one, desirable=False),
+        Example("d", 1, text="a"),
+        Example("d", 1, ({"role": "user", "content": "a\0user\0b"},)),
+    ]
+    assert len({digest(each) for each in different}) == len(different)
+
+
+def test_what_an_answer_must_contain_is_not_what_a_row_says():
+    assert digest(replace(example("a"), keywords=("a",))) == digest(example("a"))

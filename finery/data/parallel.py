@@ -1,0 +1,82 @@
+"""Work on chunks in several processes, in order; the processes die with this one."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from finery.errors import PipelineError
+
+WORKERS = "FINERY_WORKERS"
+"""The environment variable that says how many processes; without it, one for each usable core."""
+MOST = 16
+WORTH_IT = 4_000_000
+"""Bytes of a dataset from which several processes are quicker than one."""
+PR_SET_PDEATHSIG = 1
+
+
+class WorkerError(PipelineError):
+    """A process of ours was killed by somebody else."""
+
+
+def processes(size: int) -> int:
+    """How many processes to read a dataset of `size` bytes in.
+
+    Only Linux makes them at once and ends them with their parent.
+    """
+    if sys.platform != "linux" or size < WORTH_IT:
+        return 1
+    said = os.environ.get(WORKERS, "")
+    return max(1, int(said)) if said.isdecimal() else min(len(os.sched_getaffinity(0)), MOST)
+
+
+def ordered(work: Callable[[Any], Any], chunks: Iterable[Any], count: int) -> Iterator[Any]:
+    """`work(chunk)` for each chunk, in their order; only a few are held at a time.
+
+    With a count of one, this process does it. Others inherit `work`, which may hold what cannot
+    be sent; chunks and results are sent. Raises `WorkerError` if one of them is killed.
+    """
+    if count == 1:
+        yield from map(work, chunks)
+        return
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(count, context, _begin, (work, os.getpid())) as pool:
+        try:
+            yield from _windowed(pool, chunks, 2 * count)
+        except BrokenProcessPool:
+            raise WorkerError(
+                f"a process that prepared rows was killed (memory?); {WORKERS}=1 needs the least"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _windowed(pool: ProcessPoolExecutor, chunks: Iterable[Any], most: int) -> Iterator[Any]:
+    held: deque[Future[Any]] = deque()
+    for chunk in chunks:
+        held.append(pool.submit(_one, chunk))
+        if len(held) > most:
+            yield held.popleft().result()
+    while held:
+        yield held.popleft().result()
+
+
+def _begin(work: Callable[[Any], Any], parent: int) -> None:
+    """Leave signals to the parent, and end when it ends, however it does."""
+    global _work
+    _work = work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _one(chunk: Any) -> Any:
+    return _work(chunk)

@@ -1,0 +1,74 @@
+"""The samples of several datasets under one numbering, read in any order, a little at a time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finery.data.prepared import parquet_writer
+from finery.data.tokenized import Tokenized
+from finery.data.tokenizing import CHUNK, FACTS
+
+PIECE = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Pool:
+    """Samples numbered through: those of the first dataset, then those of the second, ..."""
+
+    def __init__(self, datasets: Sequence[Tokenized]) -> None:
+        self._datasets = datasets
+        self.facts = np.concatenate([np.empty(0, FACTS), *(each.facts for each in datasets)])
+        sizes = [len(each.facts) for each in datasets]
+        self.starts = np.cumsum([0, *sizes])
+        self._batches = [
+            (dataset, number)
+            for dataset, each in enumerate(datasets)
+            for number in range(len(each.summary["batches"]))
+        ]
+        batches = [size for each in datasets for size in each.summary["batches"]]
+        self._batch_starts = np.cumsum([0, *batches])
+
+    @property
+    def keys(self) -> np.ndarray:
+        """What each sample says; the pieces of one text differ."""
+        return self.facts["key"] + self.facts["piece"].astype(np.uint64) * PIECE
+
+    def of(self, dataset: int) -> np.ndarray:
+        """The numbers of a dataset's samples."""
+        return np.arange(self.starts[dataset], self.starts[dataset + 1])
+
+    def signatures(self, samples: np.ndarray) -> np.ndarray:
+        return np.concatenate([each.signatures for each in self._datasets])[samples]
+
+    def write(self, file: Path, kind: str, samples: np.ndarray) -> None:
+        """Write these samples, in this order, as Parquet."""
+        with parquet_writer(file, kind) as writer:
+            for table in self._tables(samples):
+                writer.write_table(table)
+
+    def _tables(self, samples: np.ndarray) -> Iterator[Any]:
+        import pyarrow as pa
+
+        with ExitStack() as stack:
+            readers = [stack.enter_context(each.batches()) for each in self._datasets]
+
+            @lru_cache(2 * len(readers))
+            def batch(number: int) -> Any:
+                dataset, own = self._batches[number]
+                return readers[dataset].get_batch(own)
+
+            for start in range(0, len(samples), CHUNK):
+                wanted = samples[start : start + CHUNK]
+                home = np.searchsorted(self._batch_starts, wanted, side="right") - 1
+                parts = [
+                    batch(number).take(
+                        pa.array(wanted[home == number] - self._batch_starts[number])
+                    )
+                    for number in np.unique(home).tolist()
+                ]
+                table = pa.Table.from_batches(parts)
+                by_home = np.argsort(home, kind="stable")
+                yield table if (np.diff(by_home) == 1).all() else table.take(np.argsort(by_home))

@@ -1,0 +1,105 @@
+"""A dataset as tokens, kept in a folder of the cache for as long as nothing of it changes."""
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finery.data.bad_rows import BadRow
+from finery.data.duplicates import PERMUTATIONS
+from finery.data.parallel import ordered
+from finery.data.prepared import schema
+from finery.data.tokenizing import FACTS, Chunk, Tokenizing
+
+SAMPLES, FACTS_FILE, SIGNATURES = "samples.arrow", "facts.npy", "signatures.npy"
+REJECTED, SUMMARY = "rejected.jsonl", "summary.json"
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """The samples of one dataset, in Arrow batches on disk; what is small is read at once."""
+
+    name: str
+    folder: Path
+
+    @cached_property
+    def facts(self) -> np.ndarray:
+        return np.load(self.folder / FACTS_FILE)
+
+    @cached_property
+    def signatures(self) -> np.ndarray:
+        return np.load(self.folder / SIGNATURES)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """Its `kind`, `rows`, `rejected`, `dropped`, `scripts`, `batches`, and a `sha256`."""
+        return json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
+
+    def bad_rows(self) -> Iterator[BadRow]:
+        with (self.folder / REJECTED).open(encoding="utf-8") as lines:
+            yield from (BadRow(**json.loads(line)) for line in lines)
+
+    @contextmanager
+    def batches(self) -> Iterator[Any]:
+        """A reader of the samples: `get_batch(number)`. The file is not mapped into memory."""
+        import pyarrow as pa
+
+        with pa.OSFile(str(self.folder / SAMPLES)) as file:
+            yield pa.ipc.open_file(file)
+
+
+def tokenized(folder: Path, work: Tokenizing, most: int | None, processes: int) -> Tokenized:
+    """Tokenize a dataset, or its first `most` rows, into `folder`, which appears once it is whole.
+
+    A folder that is there is taken as it is.
+    """
+    if not folder.exists():
+        partial = folder.with_name(f".partial-{folder.name}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _write(partial, work, ordered(work, work.chunks(most), processes))
+        partial.rename(folder)
+    return Tokenized(work.dataset.name, folder)
+
+
+def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
+    import pyarrow as pa
+
+    known, signatures = [np.empty(0, FACTS)], [np.empty((0, PERMUTATIONS), np.uint32)]
+    summary: Counter[str] = Counter(rows=0, rejected=0, dropped=0)
+    scripts: Counter[str] = Counter()
+    batches, said = [], hashlib.sha256()
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with (
+        pa.OSFile(str(folder / SAMPLES), "wb") as file,
+        pa.ipc.new_file(file, schema(work.kind), options=options) as writer,
+        (folder / REJECTED).open("w", encoding="utf-8") as rejected,
+    ):
+        for chunk in chunks:
+            writer.write_batch(chunk.batch)
+            batches.append(len(chunk.facts))
+            known.append(chunk.facts)
+            signatures.append(chunk.signatures)
+            summary.update(rows=chunk.rows, rejected=len(chunk.bad), dropped=chunk.dropped)
+            scripts.update(chunk.scripts)
+            said.update(chunk.digests)
+            for bad in chunk.bad:
+                rejected.write(json.dumps(asdict(bad), ensure_ascii=False) + "\n")
+    np.save(folder / FACTS_FILE, np.concatenate(known))
+    np.save(folder / SIGNATURES, np.concatenate(signatures))
+    facts = {
+        **summary,
+        "kind": work.kind,
+        "scripts": dict(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))),
+        "batches": batches,
+        "sha256": said.hexdigest(),
+    }
+    (folder / SUMMARY).write_text(json.dumps(facts), encoding="utf-8")

@@ -1,0 +1,156 @@
+"""The rows of one dataset as tokens, a chunk at a time: memory does not grow with the rows."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from finery.data.bad_rows import BadRow
+from finery.data.chat import Problem, Renderer
+from finery.data.duplicates import PERMUTATIONS, signature
+from finery.data.examples import Example
+from finery.data.prepared import schema
+from finery.data.reading import Dataset
+from finery.data.rows import Row
+from finery.data.samples import Sample
+from finery.data.scripts import script
+from finery.data.splits import digest, keys
+
+CHUNK = 1000
+FACTS = np.dtype([
+    ("key", "<u8"), ("piece", "<i4"), ("tokens", "<i4"), ("trained", "<i4"), ("cut", "?"),
+])  # fmt: skip
+"""What is known of a sample: what its row says, which piece of it this is, and its sizes."""
+Pair = tuple[Example, Sample]
+
+
+class Chunk(NamedTuple):
+    """What became of some rows: samples, as an Arrow batch and as `FACTS`, or bad rows."""
+
+    batch: Any
+    facts: np.ndarray
+    signatures: np.ndarray
+    bad: list[BadRow]
+    rows: int
+    dropped: int
+    scripts: Counter[str]
+    digests: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizing:
+    """Makes samples of a dataset's rows; of one that is `asked`, tests, which are never cut.
+
+    With `near` it also takes the signatures that near-duplicates are found by.
+    """
+
+    dataset: Dataset
+    renderer: Renderer
+    asked: bool = False
+    near: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The schema of the samples."""
+        kind = self.dataset.kind
+        return "tests" if self.asked else kind if kind in ("preference", "kto") else "samples"
+
+    def chunks(self, most: int | None) -> Iterator[list[Row | BadRow]]:
+        """The rows, or the first of them, some at a time."""
+        rows = islice(self.dataset.rows(), most)
+        while chunk := list(islice(rows, CHUNK)):
+            yield chunk
+
+    def __call__(self, rows: Sequence[Row | BadRow]) -> Chunk:
+        read = [row if isinstance(row, BadRow) else self.dataset.example(row) for row in rows]
+        examples = [each for each in read if isinstance(each, Example)]
+        samples = iter(self.renderer.encode(examples))
+        bad, pairs = [], []
+        for row, each in zip(rows, read, strict=True):
+            if isinstance(each, BadRow):
+                bad.append(each)
+            elif isinstance(sample := next(samples), Problem):
+                place = (str(row.file), row.number, sample.field)  # type: ignore[union-attr]
+                bad.append(BadRow(*place, sample.kind, sample.problem))
+            else:
+                pairs.append((each, sample))
+        return self._chunk(pairs, bad, len(rows))
+
+    def _chunk(self, pairs: list[Pair], bad: list[BadRow], rows: int) -> Chunk:
+        pieces = [
+            (index, number, piece, trained)
+            for index, (_, sample) in enumerate(pairs)
+            for number, piece in enumerate((sample, *sample.more))
+            if (trained := piece.trained_tokens)
+        ]
+        digests = [digest(example) for example, _ in pairs]
+        origin = np.array([index for index, *_ in pieces], int)
+        facts = np.zeros(len(pieces), FACTS)
+        facts["key"] = keys(digests)[origin]
+        facts["piece"] = [number for _, number, _, _ in pieces]
+        facts["tokens"] = [_length(piece) for _, _, piece, _ in pieces]
+        facts["trained"] = [trained for *_, trained in pieces]
+        facts["cut"] = [piece.cut for _, _, piece, _ in pieces]
+        near = [signature(example.texts) for example, _ in pairs if self.near]
+        return Chunk(
+            self._batch([(pairs[index][0], piece) for index, _, piece, _ in pieces]),
+            facts,
+            np.array(near, np.uint32).reshape(-1, PERMUTATIONS)[origin if near else []],
+            bad,
+            rows,
+            len(pairs) - len(np.unique(origin)),
+            Counter(script(example.texts) for example, _ in pairs),
+            b"".join(digests),
+        )
+
+    def _batch(self, pairs: list[Pair]) -> Any:
+        import pyarrow as pa
+
+        samples = [sample for _, sample in pairs]
+        columns: dict[str, Any] = {
+            "dataset": [self.dataset.name] * len(pairs),
+            "input_ids": _lists([sample.input_ids for sample in samples]),
+            "labels": _lists([sample.labels for sample in samples]),
+        }
+        if self.kind == "preference":
+            other = [sample.rejected for sample in samples if sample.rejected]
+            columns["rejected_input_ids"] = _lists([sample.input_ids for sample in other])
+            columns["rejected_labels"] = _lists([sample.labels for sample in other])
+        elif self.kind == "kto":
+            columns["desirable"] = [sample.desirable for sample in samples]
+        elif self.kind == "tests":
+            examples = [example for example, _ in pairs]
+            columns |= _questions(examples)
+            columns["prompt_ids"] = _lists(self.renderer.prompts(examples))
+        fields = schema(self.kind)
+        return pa.record_batch([_array(columns[f.name], f.type) for f in fields], fields)
+
+
+def _questions(examples: list[Example]) -> dict[str, Any]:
+    return {
+        "question": [example.messages[-2].get("content") or "" for example in examples],
+        "reference": [example.messages[-1].get("content") or "" for example in examples],
+        "keywords": [list(example.keywords) for example in examples],
+    }
+
+
+def _array(column: Any, type: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.array(column, type) if isinstance(column, list) else column
+
+
+def _lists(arrays: Sequence[np.ndarray]) -> Any:
+    """An Arrow column of lists, without a Python object a token."""
+    import pyarrow as pa
+
+    ends = np.cumsum([0, *map(len, arrays)], dtype=np.int32)
+    values = np.concatenate([np.empty(0, np.int32), *arrays])
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(values))
+
+
+def _length(sample: Sample) -> int:
+    return len(sample.input_ids) + (len(sample.rejected.input_ids) if sample.rejected else 0)
