@@ -111,6 +111,9 @@ def _configure_dvc(source: Path, folder: Path, cache: Path | None) -> None:
 
     if not (folder / ".dvc").is_dir():
         raise CheckoutError(f"{folder}: no DVC project; is it in the root of its repository?")
+    exclude = folder / ".git/info/exclude"  # it may hold credentials, which no commit may have
+    exclude.parent.mkdir(exist_ok=True)
+    exclude.write_text("/.dvc/config.local\n")
     (folder / ".dvc/config.local").unlink(missing_ok=True)
     local = Config(str(folder / ".dvc"), validate=False)
     with local.edit("local", validate=False) as settings:

@@ -19,17 +19,16 @@ def source(tmp_path: Path) -> Path:
     run(folder, "git", "config", "user.email", "tester@example.org")
     (folder / ".gitignore").write_text(".finery/\n")
     (folder / ".dvc").mkdir()
-    (folder / ".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
     (folder / ".dvc/config").write_text(
         "[core]\n    remote = near\n['remote \"near\"']\n    url = ../../near\n"
-    )
-    (folder / ".dvc/config.local").write_text(
-        "['remote \"far\"']\n    url = s3://far\n    secret_access_key = x\n"
     )
     for text in ("first", "second"):
         (folder / "file").write_text(text)
         run(folder, "git", "add", ".")
         run(folder, "git", "commit", "--quiet", "-m", text)
+    (folder / ".dvc/config.local").write_text(
+        "['remote \"far\"']\n    url = s3://far\n    secret_access_key = x\n"
+    )
     return folder
 
 
