@@ -179,6 +179,8 @@ CODE = [
     code("finery/packaging/card.py", PACKAGE, PACKAGE),
     code("finery/pipeline/status.py", NOTHING, NOTHING),
     code("finery/releases/promote.py", NOTHING, NOTHING),
+    code("finery/retraining/landing.py", NOTHING, NOTHING),
+    code("finery/upstream/storage.py", NOTHING, NOTHING),
     code("finery/gate.py", {"gate"}, FROM_GATE),
     code("finery/errors.py", ALL - QUANTIZE, ALL),
     code("finery/hub_errors.py", {"download"}, ALL),
