@@ -10,6 +10,7 @@ from finery.training.adapter import save_adapter
 from finery.training.checkpoints import last_complete
 from finery.training.errors import training_errors
 from finery.training.loss import write_csv, write_png
+from finery.training.prepared import refuse_other_kinds
 from finery.training.sft import build_trainer
 
 
@@ -28,6 +29,7 @@ def train(
 
     `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the last losses.
     """
+    refuse_other_kinds(data)
     be_quiet()
     trainer = build_trainer(params, base, data, checkpoints)
     resumed = last_complete(checkpoints)

@@ -27,12 +27,8 @@ class CpuLossTrainer(SFTTrainer):
         targets = inputs["labels"][:, 1:]
         counted = targets != IGNORED
         kept = counted.any(0).nonzero().flatten()
-        logits = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            use_cache=False,
-            logits_to_keep=kept,
-        ).logits
+        given = {key: value for key, value in inputs.items() if key != "labels"}
+        logits = model(**given, use_cache=False, logits_to_keep=kept).logits
         chosen = counted[:, kept]
         loss = torch.nn.functional.cross_entropy(
             logits[chosen].float(), targets[:, kept][chosen], reduction="sum"

@@ -8,6 +8,7 @@ from finery.models import compute_dtype, load_model
 from finery.params.train import Precision, TrainParams
 from finery.tokenizers import load_tokenizer
 from finery.training.checkpoints import mark_complete
+from finery.training.prepared import packed_length, read_samples
 
 
 def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path) -> Any:
@@ -20,12 +21,19 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.partition(",")[0]
     from finery.training.cpu_loss import CpuLossTrainer
+    from finery.training.packing import collate, packed, refuse_if_samples_meet
 
-    validation = _dataset(data / "validation.parquet")
+    training, validation = (read_samples(data / f"{n}.parquet") for n in ("train", "validation"))
+    model = load_model(base, _dtype(params.precision))
+    length = packed_length(data)
+    if length:
+        refuse_if_samples_meet(model)
+        training, validation = packed(training, length), packed(validation, length)
     return CpuLossTrainer(
-        model=load_model(base, _dtype(params.precision)),
+        model=model,
         args=_arguments(params, checkpoints, validate=len(validation) > 0),
-        train_dataset=_dataset(data / "train.parquet"),
+        data_collator=collate if length else None,
+        train_dataset=training,
         eval_dataset=validation if len(validation) else None,
         processing_class=load_tokenizer(base),
         peft_config=_lora(params),
@@ -82,11 +90,3 @@ def _lora(params: TrainParams) -> Any:
 def _dtype(precision: Precision) -> str:
     names = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
     return compute_dtype() if precision == "auto" else names[precision]
-
-
-def _dataset(file: Path) -> Any:
-    """The token columns of a prepared file, read into memory without a copy in any cache."""
-    import pyarrow.parquet as pq
-    from datasets import Dataset
-
-    return Dataset(pq.read_table(file, columns=["input_ids", "labels"]))
