@@ -68,6 +68,8 @@ def _remote(repo: Any) -> str | None:
 def _repo(root: Path) -> Iterator[Any]:
     from dvc.repo import Repo
 
+    for name in LOGGERS:  # of its warnings, those that matter come to an error here
+        logging.getLogger(name).setLevel(logging.ERROR)
     with Repo(str(root)) as repo:
         yield repo
 
