@@ -9,10 +9,14 @@ from typing import Any
 
 import torch
 
-from finery.training.errors import TrainingError
+from finery.errors import UserError
 
 IGNORED = -100
 PROBE = (range(5, 12), range(7, 18), range(9, 14))
+
+
+class PackingError(UserError):
+    """The model cannot be trained on packed samples."""
 
 
 def packed(samples: Any, length: int) -> Any:
@@ -49,7 +53,7 @@ def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 def refuse_if_samples_meet(model: Any) -> None:
-    """Raises `TrainingError` if packed samples do not get from `model` what they get alone.
+    """Raises `PackingError` if packed samples do not get from `model` what they get alone.
 
     Some models keep a state along the row, or bring an attention that ignores positions.
     """
@@ -58,7 +62,7 @@ def refuse_if_samples_meet(model: Any) -> None:
         alone = torch.cat([_logits(model, row) for row in rows])
         difference = (_logits(model, _row(PROBE)) - alone).abs().max() / alone.abs().max()
     if not difference < 0.05:
-        raise TrainingError(
+        raise PackingError(
             "in this model packed samples see each other (their logits change by"
             f" {difference:.0%}); set data.packing: false"
         )
