@@ -11,18 +11,19 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from finery.check import check
 from finery.errors import PipelineError, UserError
-from finery.outputs import whole
+from finery.outputs import remove, whole
 from finery.params.recipe import Recipe
 from finery.resume import checkpoint_folder, forget_committed, keep_until_committed
 from finery.timings import timed
 from finery.under_dvc import end_with_dvc
 
-GRACE = 10  # seconds to end in, once told to: no thread that will not end is waited for
+GRACE = 10  # seconds to clean up in, once told to end
 QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
@@ -42,16 +43,14 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     """
     for key, value in QUIET.items():
         os.environ.setdefault(key, value)
-    signal.signal(signal.SIGTERM, _terminate)
     name = os.environ.get("DVC_STAGE", stage.__name__)
+    half_written: list[Path] = []
+    _end_when_told(name, half_written)
     try:
         with timed(name):
-            _call(stage, name, argv)
+            _call(stage, name, argv, half_written)
     except UserError as error:
         sys.exit(_say(name, error, error.exit_status))
-    except KeyboardInterrupt:
-        signal.alarm(GRACE)
-        sys.exit(_say(name, "interrupted; the next run goes on from the last checkpoint", 130))
     except Exception as error:
         if not _disk_is_full(error):
             raise
@@ -61,7 +60,31 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def _call(stage: Callable[..., None], name: str, argv: list[str] | None) -> None:
+def _end_when_told(name: str, half_written: list[Path]) -> None:
+    """On Ctrl-C and SIGTERM remove what is half written and exit, there and then.
+
+    An exception would not do: libraries swallow it, or take it for an error of their own, and
+    their threads are waited for at the exit.
+    """
+    screen = os.dup(2)  # a stage may send its own to a log
+
+    def end(sent: int, _: object) -> None:
+        signal.alarm(GRACE)  # kills
+        for path in half_written:
+            with suppress(OSError):  # a thread still writes into it
+                remove([path])
+        word = "interrupted" if sent == signal.SIGINT else "terminated"
+        os.write(screen, f"{name}: {word}; the next run goes on from here\n".encode())
+        os._exit(128 + sent)
+
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(sent) != signal.SIG_IGN:
+            signal.signal(sent, end)
+
+
+def _call(
+    stage: Callable[..., None], name: str, argv: list[str] | None, half_written: list[Path]
+) -> None:
     params = check(Path("params.yaml"))
     arguments, outputs = _bound(stage, name, params, argv)
     end_with_dvc(outputs.values())
@@ -69,6 +92,7 @@ def _call(stage: Callable[..., None], name: str, argv: list[str] | None) -> None
     if resumes := "checkpoints" in inspect.signature(stage).parameters:
         arguments["checkpoints"] = checkpoint_folder(name)
     with whole(outputs) as partials:
+        half_written.extend(partials.values())
         stage(**arguments, **partials)
     if resumes:
         keep_until_committed(arguments["checkpoints"], name)
@@ -119,11 +143,6 @@ def _disk_is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _terminate(*_: object) -> NoReturn:
-    signal.alarm(GRACE)
-    sys.exit(128 + signal.SIGTERM)
 
 
 def _say(name: str, message: object, status: int) -> int:

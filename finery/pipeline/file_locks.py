@@ -37,10 +37,9 @@ def free(root: Path) -> tuple[list[str], bool]:
         writers = {file: one for file, one in writers.items() if one in held}
         kept = {"read": {file: each for file, each in readers.items() if each}, "write": writers}
         path.write_text(json.dumps(kept))
-    gone = {holder["pid"] for holder in holders if holder not in held}
-    return [f"{RWLOCK}: freed the locks of process {pid}, which is gone" for pid in gone], bool(
-        held
-    )
+    gone = sorted({holder["pid"] for holder in holders if holder not in held})
+    lines = [f"{RWLOCK}: freed the locks of process {pid}, which is gone" for pid in gone]
+    return lines, bool(held)
 
 
 def _is_alive(holder: dict[str, Any], written: float) -> bool:

@@ -24,6 +24,7 @@ from finery.pipeline.file_locks import free
 from finery.resume import forget_committed
 
 PROJECT_LOCK = Path(".dvc/tmp/lock")
+WORK = Path(".finery/work")
 CUT_OFF = Path(".finery/dvc.lock.cut-off")
 DVC_TEMPORARY = re.compile(r"\.[\w-]{22}\.tmp")
 """dvc_objects.fs.utils.tmp_fname"""
@@ -75,9 +76,7 @@ def _dvc_lock(root: Path) -> list[str]:
     if committed.returncode == 0:
         path.write_bytes(committed.stdout)
     source = "the last commit's is back" if path.exists() else "removed"
-    return [
-        f"dvc.lock: was cut off by a kill; {source}, DVC restores what ran since from its cache"
-    ]
+    return [f"dvc.lock: was cut off by a kill; {source}, DVC restores the rest from its cache"]
 
 
 def _is_read(path: Path) -> bool:
@@ -92,11 +91,12 @@ def _is_read(path: Path) -> bool:
 
 
 def _left_overs(repo: Repo) -> list[str]:
-    """Outputs half written, and the files by which DVC tries out links beside them."""
+    """Outputs half written, files by which DVC tries out links beside them, working copies."""
     outputs = [Path(out.fs_path) for out in repo.index.outs if out.is_in_repo]
-    found = [path for path in map(partial, outputs) if path.exists()]
+    found = [*map(partial, outputs), Path(repo.root_dir, WORK)]
     for folder in {path.parent for path in outputs}:
         found += [path for path in folder.glob(".*.tmp") if DVC_TEMPORARY.fullmatch(path.name)]
+    found = [path for path in found if path.exists()]
     remove(found)
     names = sorted(path.relative_to(repo.root_dir).as_posix() for path in found)
-    return [f"{name}: half written by a run that was killed; removed" for name in names]
+    return [f"{name}: left by a run that was killed; removed" for name in names]

@@ -89,8 +89,8 @@ def test_whole_outputs_replace_the_old_ones(project: Path):
     [
         ("raise UserError('a.json: row 3: wrong')", 2, "cook: a.json: row 3: wrong\n"),
         ("raise PipelineError('fell short')", 1, "cook: fell short\n"),
-        ("raise KeyboardInterrupt", 130,
-         "cook: interrupted; the next run goes on from the last checkpoint\n"),
+        ("import signal; signal.raise_signal(signal.SIGINT)", 130,
+         "cook: interrupted; the next run goes on from here\n"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("before", [False, True])
@@ -146,9 +146,9 @@ def test_checkpoints_outlive_a_failure_and_no_more(project: Path):
     assert names() == set()
 
 
-def kill(project: Path, with_signal: signal.Signals) -> int:
+def kill(project: Path, with_signal: signal.Signals, body: str = "time.sleep(60)") -> int:
     """Start the stage, wait until it is half-way, and end it; its exit status."""
-    process = start(project, "time.sleep(60)")
+    process = start(project, body)
     half_way = project / "out" / ".partial-note"
     deadline = time.monotonic() + 30
     while not (half_way.exists() and half_way.read_text()):
@@ -159,10 +159,28 @@ def kill(project: Path, with_signal: signal.Signals) -> int:
     return process.returncode
 
 
-def test_told_to_end_it_cleans_up(project: Path):
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_end_it_cleans_up(project: Path, sent: signal.Signals):
     cook(project)
-    assert kill(project, signal.SIGTERM) == 128 + signal.SIGTERM
+    assert kill(project, sent) == 128 + sent
     assert files(project / "out") == WHOLE
+
+
+def test_no_library_keeps_it_from_ending(project: Path):
+    """As one that swallows every exception, with a thread that has no end."""
+    body = """
+    import threading
+    threading.Thread(target=time.sleep, args=[60]).start()
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+"""
+    start_of = time.monotonic()
+    assert kill(project, signal.SIGINT, body.strip()) == 128 + signal.SIGINT
+    assert time.monotonic() - start_of < 30
+    assert files(project / "out") == {}
 
 
 def test_killed_it_leaves_a_partial_output_that_the_next_run_removes(project: Path):

@@ -131,8 +131,8 @@ class Project:
         del locked["stages"][stage]
         yaml.dump(locked, lock)
         shutil.rmtree(self.folder / ".dvc/cache/runs")
-        for output in outputs:
-            shutil.rmtree(self.folder / output)
+        for path in (self.folder / output for output in outputs):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     @contextmanager
     def undone(self) -> Iterator[None]:
