@@ -12,6 +12,7 @@ from finery.data.dataset_info import DATASET_INFO, Entry, Kind, find
 from finery.data.errors import DataError
 from finery.data.examples import Example
 from finery.data.fields import Fields, shown
+from finery.data.remote import remote_files
 from finery.data.rows import TYPES, Row, read_rows
 from finery.data.tool_calls import parse_tools
 
@@ -30,6 +31,8 @@ class Dataset:
     entry: Entry
     files: tuple[Path, ...]
     """All that is read, in this order; what comes from a hub or a cloud is in its cache."""
+    labels: tuple[str, ...]
+    """What the files are called in messages: the same wherever the cache is."""
     info: Path
     variables: dict[str, str] | None
 
@@ -48,8 +51,8 @@ class Dataset:
         that dataset_info.json names was in no row.
         """
         unseen = {name for name in self.entry.columns.named if name}
-        for file in self.files:
-            for row in read_rows(file, self.entry.columns.kto_tag):
+        for file, label in zip(self.files, self.labels, strict=True):
+            for row in read_rows(file, self.entry.columns.kto_tag, label):
                 if unseen and isinstance(row, Row):
                     unseen.difference_update(row.values)
                 yield row
@@ -64,7 +67,7 @@ class Dataset:
         try:
             return self._example(row.number, Fields(row.values, self.variables))
         except FieldError as bad:
-            return BadRow(str(row.file), row.number, bad.field, bad.kind, bad.problem)
+            return BadRow(row.file, row.number, bad.field, bad.kind, bad.problem)
 
     def _example(self, number: int, row: Fields) -> Example:
         entry = self.entry
@@ -78,11 +81,18 @@ class Dataset:
 
 
 def open_dataset(dataset_dir: Path, name: str, variables: dict[str, str] | None) -> Dataset:
-    """The dataset called `name` in dataset_info.json. Raises `DataError` if there is none."""
+    """The dataset called `name` in dataset_info.json; one that is elsewhere is fetched.
+
+    Raises `DataError` if there is none, or its files cannot be had.
+    """
     entry = find(dataset_dir, name)
+    if entry.remote:
+        files = remote_files(dataset_dir, entry)
+    else:
+        local = _local_files(dataset_dir, name, entry.file_name or "")
+        files = {str(file): file for file in local}
     info = dataset_dir / DATASET_INFO
-    files = _local_files(dataset_dir, name, entry.file_name or "")
-    return Dataset(name, entry, tuple(files), info, variables)
+    return Dataset(name, entry, tuple(files.values()), tuple(files), info, variables)
 
 
 def read_dataset(

@@ -21,27 +21,30 @@ Numbered = Iterator[tuple[int, Any, Note | None]]
 class Row(NamedTuple):
     """One row as its file has it; `number` counts from 1 in the file."""
 
-    file: Path
+    file: str
     number: int
     values: dict[str, Any]
 
 
-def read_rows(file: Path, tag: str | None = None) -> Iterator[Row | BadRow]:
+def read_rows(
+    file: Path, tag: str | None = None, label: str | None = None
+) -> Iterator[Row | BadRow]:
     """The rows of a file, and in their places those that cannot be read.
 
     JSON may be an array or an object a line; a text has a row a line, in the column `text`. In
-    CSV, where all is text, `tag` is the column that is true or false. Raises `DataError` if the
+    CSV, where all is text, `tag` is the column that is true or false. `label` is what to call the
+    file in messages about rows. Raises `DataError` if the
     file is missing, has no rows, or breaks off where no next row can be found.
     """
-    number = 0
+    label, number = label or str(file), 0
     for number, values, note in _numbered(file, tag):
         if note:
-            yield BadRow(str(file), number, *note)
+            yield BadRow(label, number, *note)
         elif isinstance(values, dict):
-            yield Row(file, number, values)
+            yield Row(label, number, values)
         else:
             problem = f"must be an object, not {_kind(values)}"
-            yield BadRow(str(file), number, "", "not-an-object", problem)
+            yield BadRow(label, number, "", "not-an-object", problem)
     if not number:
         raise DataError(f"{file}: has no rows")
 

@@ -18,6 +18,8 @@ class Hub:
 
     files: dict[str, bytes]
     commit: str = FIRST
+    kind: str = "models"
+    """Or datasets."""
     status: int | None = None
     """Answer every request with this status and `error_code`."""
     error_code: str = ""
@@ -70,16 +72,17 @@ class _Handler(BaseHTTPRequestHandler):
         hub, url = self.hub, urlsplit(self.path)
         path, query = unquote(url.path), parse_qs(url.query)
         hub.requests.append((self.command, path, self.headers.get("Range")))
-        api, scope = f"/api/models/{REPO}", f"/api/v1/models/{REPO}/repo"
+        api, scope = f"/api/{hub.kind}/{REPO}", f"/api/v1/{hub.kind}/{REPO}/repo"
+        resolve = f"/{REPO}/resolve/" if hub.kind == "models" else f"/{hub.kind}/{REPO}/resolve/"
         if hub.status:
             self._send(hub.status, b"{}", {"X-Error-Code": hub.error_code})
         elif path in (f"{api}/revision/main", api):
             self._json({"id": REPO, "sha": hub.commit, "siblings": []})
         elif path == f"{api}/tree/{hub.commit}":
             self._json(hub.tree())
-        elif path.startswith(f"/{REPO}/resolve/"):
-            self._file(path.rpartition("/")[2], body)
-        elif path == f"{scope}/files":
+        elif path.startswith(resolve):
+            self._file(path.removeprefix(resolve).partition("/")[2], body)
+        elif path in (f"{scope}/files", f"{scope}/tree"):
             self._json({"Code": 200, "Success": True, "Data": {"Files": hub.listing()}})
         elif path == scope:
             self._file(query["FilePath"][0], body)
