@@ -93,7 +93,7 @@ def _is_read(path: Path) -> bool:
 def _left_overs(repo: Repo) -> list[str]:
     """Outputs half written, files by which DVC tries out links beside them, working copies."""
     outputs = [Path(out.fs_path) for out in repo.index.outs if out.is_in_repo]
-    found = [*map(partial, outputs), Path(repo.root_dir, WORK)]
+    found = [*map(partial, outputs), *Path(repo.root_dir, WORK).glob("*")]
     for folder in {path.parent for path in outputs}:
         found += [path for path in folder.glob(".*.tmp") if DVC_TEMPORARY.fullmatch(path.name)]
     found = [path for path in found if path.exists()]

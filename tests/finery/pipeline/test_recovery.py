@@ -125,11 +125,11 @@ def test_locks_of_a_zombie(small: Small) -> None:
 
 
 def test_left_overs_beside_outputs_and_nothing_else(small: Small) -> None:
-    left = {".partial-model", ".partial-report", ".abcdefghijklmnopqrstuv.tmp", ".finery/work"}
+    left = {".partial-model", ".partial-report", ".abcdefghijklmnopqrstuv.tmp", ".finery/work/gptq"}
     kept = {".partial-thoughts", ".mine.tmp"}
     (small.folder / ".partial-model").mkdir()
     for name in (".partial-model/weights", *(left | kept) - {".partial-model"}):
-        small.write(name if name != ".finery/work" else f"{name}/gptq/layer", "")
+        small.write(name if name != ".finery/work/gptq" else f"{name}/layer", "")
     healed = recover(small.folder)
     assert {line.partition(":")[0] for line in healed} == left
     assert not any((small.folder / name).exists() for name in left)
