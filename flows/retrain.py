@@ -22,6 +22,7 @@ from prefect.states import Completed, Failed, State
 
 from finery.checkout import clean_checkout, git
 from finery.errors import PipelineError, UserError
+from finery.pipeline.recovery import recover
 from finery.pipeline.runs import Outcome
 from finery.pipeline.status import status
 from finery.releases import data, tags
@@ -103,8 +104,9 @@ def _ending(run: Run, work: Callable[[], None]) -> None:
         if run.outcome == "failed" and not isinstance(error, UserError):
             run.reason = f"{type(error).__name__}: {error}"
             raise
-    except BaseException as signal:
-        run.outcome, run.reason = INTERRUPTED, f"stopped by {type(signal).__name__}"
+    except BaseException as stop:
+        by = "Ctrl-C" if isinstance(stop, KeyboardInterrupt) else "a signal to end"
+        run.outcome, run.reason = INTERRUPTED, f"stopped by {by}; the next run goes on from there"
         raise
 
 
@@ -141,6 +143,7 @@ def _refresh(root: Path, checkout: Path, run: Run, target: str) -> str:
     start = start_of(root, run.branch, target, _parked(target))
     clean_checkout(str(root), start, checkout, storage.cache_folder(root))
     check_tagger(checkout)
+    recover(checkout)
     if tip:
         merge(checkout, tip, f"what {run.branch} tracks")
     run.base = git(checkout, "rev-parse", "HEAD")

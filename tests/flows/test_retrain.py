@@ -6,17 +6,21 @@ import json
 import os
 import random
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from bench.nights import World, environment, report, small_disk
+from finery.releases.promote import rollback
+from finery.retraining.record import history
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOKUP = Path(__file__).parent / "lookup"
 IGNORED = ".finery/\n__pycache__/\n/models/\n/data/prepared\n*.jsonl\n"
-NIGHTS = [
+FEW = ("nothing new", "bad row", "worse data", "nothing new")
+MANY = (
     "nothing new",
     "nothing new",
     "new rows on the server",
@@ -29,7 +33,7 @@ NIGHTS = [
     "nothing new",
     "kill",
     "nothing new",
-]
+)
 TESTS = [{"instruction": f"Question {n}?", "output": f"Answer {n}."} for n in range(80)]
 
 
@@ -63,13 +67,17 @@ def world(tmp_path: Path, prefect_page: str) -> Iterator[World]:
         yield world
 
 
-def test_each_night_ends_as_it_must_and_the_next_starts_clean(world: World) -> None:
+@pytest.mark.parametrize("nights", [FEW, pytest.param(MANY, marks=pytest.mark.slow)], ids=len)
+def test_each_night_ends_as_it_must_and_the_next_starts_clean(
+    world: World, nights: Sequence[str]
+) -> None:
     world.build(world.folder / "source")
-    for fault in NIGHTS:
+    for fault in nights:
         world.night(fault)
     assert report(world) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_night_and_the_next_one_goes_on(world: World) -> None:
     try:
         with small_disk(world.project.parent, "40m"):
@@ -77,5 +85,66 @@ def test_a_full_disk_ends_the_night_and_the_next_one_goes_on(world: World) -> No
             for fault in ("nothing new", "full disk", "full disk", "nothing new"):
                 world.night(fault)
             assert report(world) == []
-    except PermissionError:
+    except subprocess.CalledProcessError:
         pytest.skip("a file system of its own takes root")
+
+
+@pytest.mark.slow
+def test_a_model_that_misses_the_gate_is_not_released(world: World) -> None:
+    world.build(world.folder / "source")
+    world.night("nothing new")
+    world.good[world.served].clear()
+    world.commit(world.tracked, "[]")
+    night = world.night("nothing new")
+    assert night.run.outcome == "failed gate"
+    assert night.run.reason == "gate: merged: identity_test.keyword_match is 0.0, below 0.05"
+    assert world.champion() == history(world.project)[0].commit
+
+
+@pytest.mark.slow
+def test_what_was_rolled_back_stays_out_of_service(world: World) -> None:
+    world.build(world.folder / "source")
+    world.night("nothing new")
+    world.night("new rows on the server")
+    first, second = history(world.project)
+    rollback(world.project, "merged", reason="it answers too much")
+    night = world.night("nothing new")
+    assert night.run.outcome == "nothing changed"
+    assert world.champion() == first.commit != second.commit
+
+
+@pytest.mark.slow
+def test_a_release_that_failed_at_the_last_step_is_made_up_for(world: World) -> None:
+    world.build(world.folder / "source")
+    world.night("nothing new")
+    hook = world.project / ".git/hooks/pre-receive"
+    hook.write_text("#!/bin/sh\necho no tags tonight >&2\nexit 1\n")
+    hook.chmod(0o755)
+    night = world.night("new rows on the server")
+    assert night.run.outcome == "not delivered"
+    assert world.champion() == history(world.project)[0].commit
+    hook.unlink()
+    trained = (world.project / ".finery/retrain/models/merged/answers.json").stat().st_ino
+    night = world.night("nothing new")
+    assert (night.run.outcome, night.run.changed) == ("released", [])
+    assert (world.project / ".finery/retrain/models/merged/answers.json").stat().st_ino == trained
+
+
+@pytest.mark.slow
+def test_edits_in_the_working_tree_are_left_alone(world: World) -> None:
+    world.build(world.folder / "source")
+    world.night("nothing new")
+    params = world.project / "params.yaml"
+    committed = params.read_text()
+    params.write_text(committed + "\n# My own.\n")
+    night = world.night("new rows on the server")
+    assert (night.run.outcome, night.run.landed) == ("released", "retrain/main")
+    assert params.read_text() == committed + "\n# My own.\n"
+    night = world.night("nothing new")
+    assert night.run.outcome == "nothing changed", "the parked result counts"
+    params.write_text(committed)
+    night = world.night("nothing new")
+    assert (night.run.outcome, night.run.landed) == ("nothing changed", "main")
+    assert (world.project / "dvc.lock").read_text() == (
+        world.project / ".finery/retrain/dvc.lock"
+    ).read_text()
