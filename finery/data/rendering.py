@@ -3,13 +3,14 @@
 Finding the turns of a conversation (`finery.data.spans`) takes several renderings. Conversations
 of one shape, the same roles in the same order, mostly differ in their words alone: what stands
 around the words is learnt once from made-up ones. Then one rendering is enough, if it is, to the
-letter, what was learnt with these words in it; if not, the turns are found the exact way.
+letter, what was learnt with these words in it; if not, the turns are found the exact way. Where
+the template provably only prints the words (`finery.data.verbatim`), no rendering is needed.
 """
 
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -18,6 +19,8 @@ from finery.data.spans import Span, Tools, end_of_turn, leaves_open, turns
 from finery.data.template import ChatTemplate, TemplateError
 
 Shape = tuple[str, ...]
+PADDING = "\u2003"
+"""White space that no template has of its own."""
 
 
 class ControlTokenError(TemplateError):
@@ -34,6 +37,8 @@ class Skeleton:
 
     around: list[str]
     turns: list[tuple[int, int, int]]
+    trims: list[bool] | None = None
+    """For each message, whether its words are trimmed; None if that is not all that can happen."""
 
     def filled(self, words: Sequence[str]) -> str:
         pieces = [piece for pair in zip(self.around, words, strict=False) for piece in pair]
@@ -53,6 +58,7 @@ class Rendering:
     def __init__(self, tokenizer: Any) -> None:
         self.template = ChatTemplate(tokenizer)
         self._skeletons: dict[Shape, Skeleton | None] = {}
+        self._prints_words_only = self.template.prints_words_only()
         self._control = _control_tokens(tokenizer)
         self._end_of_turn = end_of_turn(self.template, self._control)
         self._ending = (tokenizer.eos_token or "") if leaves_open(self.template) else ""
@@ -95,8 +101,11 @@ class Rendering:
             self._skeletons[shape] = self._learnt(shape[1:], last_only)
         if (skeleton := self._skeletons[shape]) is None:
             return None
-        text = self.template.render(messages)
         words = [message["content"] for message in messages]
+        if skeleton.trims is not None:
+            said = [w.strip() if t else w for w, t in zip(words, skeleton.trims, strict=True)]
+            return skeleton.filled(said), skeleton.spans(said)
+        text = self.template.render(messages)
         for said in (words, [each.strip() for each in words]):
             if skeleton.filled(said) == text:
                 return text, skeleton.spans(said)
@@ -117,7 +126,18 @@ class Rendering:
         for index, (start, end) in zip(counted, spans, strict=True):
             at = text.index(words[index])
             skeleton.turns.append((index, at - start, end - at - len(words[index])))
-        return skeleton
+        return replace(skeleton, trims=self._trims(skeleton, roles, words))
+
+    def _trims(self, skeleton: Skeleton, roles: Shape, words: list[str]) -> list[bool] | None:
+        if not self._prints_words_only:
+            return None
+        padded = [f"{PADDING}{word}{PADDING}" for word in words]
+        text = self.template.render(
+            [{"role": r, "content": w} for r, w in zip(roles, padded, strict=True)]
+        )
+        trims = [word not in text for word in padded]
+        said = [w if t else p for w, p, t in zip(words, padded, trims, strict=True)]
+        return trims if skeleton.filled(said) == text else None
 
     def _turns(
         self, messages: Sequence[Message], tools: Tools, counted: Sequence[int]

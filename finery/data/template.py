@@ -7,6 +7,7 @@ from typing import Any
 
 from finery.data.errors import DataError
 from finery.data.examples import Message
+from finery.data.verbatim import prints_words_only
 
 TODAY = datetime(2024, 7, 26)
 """The day that templates are told it is: the one that Llama 3's falls back on without a clock."""
@@ -50,6 +51,14 @@ class ChatTemplate:
             raise TemplateError(f"the chat template refuses it: {_line(error)}") from None
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise TemplateError(f"the chat template fails on it: {_line(error)}") from None
+
+    def prints_words_only(self) -> bool:
+        """Whether all it does with the words of a conversation is to print them, or them trimmed.
+
+        That is of conversations without tools, whose messages are a role and words.
+        """
+        compiled = self._compiled.get(False) or self._compile(False)
+        return prints_words_only(compiled.environment.parse(self._tokenizer.get_chat_template()))
 
     def _compile(self, with_tools: bool) -> Any:
         """Some models have a template of its own for conversations with tools."""
