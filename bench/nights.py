@@ -4,10 +4,10 @@
 
 A project trains the tiny model of the tests on a file from an HTTP server and on one in git, and
 is retrained night after night by `finery retrain --push`. Its graph is that of dvc.yaml without
-the quantized models, which would take most of the time and add no kind of fault. Servers stop, rows are damaged, answers
-are garbled, the disk fills up (a small file system of its own) and runs are killed at random
-moments. Prints what became of each night; exits 1 if a worse model was released, a night ended
-otherwise than it must, or one has no reason on record.
+the quantized models, which would take most of the time and add no kind of fault. Servers stop,
+rows are damaged, answers are garbled, the disk fills up (a small file system of its own) and runs
+are killed at random moments. Prints what became of each night; exits 1 if a worse model was
+released, a night ended otherwise than it must, or one has no reason on record.
 """
 
 import argparse
