@@ -12,9 +12,15 @@ import typer
 from finery.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+data_app = typer.Typer(no_args_is_help=True, help="Look into the datasets.")
+app.add_typer(data_app, name="data")
 ParamsFile = Annotated[Path, typer.Argument(help="The settings to check.")]
 StageName = Annotated[
     str, typer.Argument(help="As dvc.yaml names it; quantize is all of its items.")
+]
+DatasetNames = Annotated[
+    list[str] | None,
+    typer.Argument(help="As dataset_info.json has them; by default all in params.yaml."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelName = Annotated[str, typer.Argument(help="A model of dvc.yaml's artifacts, as merged.")]
@@ -222,6 +228,35 @@ def verify(package: PackageFolder) -> None:
         )
     commit = (manifest.git.get("commit") or "none")[:8]
     print(f"{package}: {len(manifest.files)} files match MANIFEST.json (commit {commit})")
+
+
+@data_app.command("check")
+def check_data(names: DatasetNames = None) -> None:
+    """Validate every row of the datasets: file, row, column, what is wrong."""
+    from finery.data_check import check_datasets
+
+    with _one_line_errors():
+        params = _data_settings()
+        chosen = names or params.names
+        if problems := check_datasets(Path(params.dataset_dir), chosen, params.variables):
+            raise UserError("\n".join(problems))
+
+
+@data_app.command("update")
+def update_data(names: DatasetNames = None) -> None:
+    """Go to the newest revision of datasets on a hub, in a bucket or on the web."""
+    from finery.data.remote import refresh
+
+    with _one_line_errors():
+        params = _data_settings()
+        changes = refresh(Path(params.dataset_dir), names or params.names)
+    print("\n".join(changes) or "nothing new")
+
+
+def _data_settings() -> Any:
+    from finery.params.schema import load
+
+    return load(Path("params.yaml")).data
 
 
 def _become(module: str, arguments: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from finery.data import alpaca, conversations
 from finery.data.bad_rows import BadRow as BadRow
-from finery.data.bad_rows import FieldError, Tally
+from finery.data.bad_rows import FieldError
 from finery.data.dataset_info import DATASET_INFO, Entry, Kind, find
 from finery.data.errors import DataError
 from finery.data.examples import Example
@@ -162,12 +162,3 @@ def _local_files(dataset_dir: Path, name: str, file_name: str) -> list[Path]:
     if len(kinds) > 1:
         raise DataError(f"{place}: holds {' and '.join(kinds)}; keep files of one type")
     return files
-
-
-def load_dataset(dataset_dir: Path, name: str, variables: dict[str, str] | None) -> list[Example]:
-    """All rows of a dataset. Raises `DataError` with every bad row, of which some are shown."""
-    tally = Tally()
-    rows = list(tally.add_all(read_dataset(dataset_dir, name, variables)))
-    if tally.total:
-        raise DataError("\n".join(tally.lines()))
-    return rows

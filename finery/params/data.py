@@ -51,6 +51,11 @@ class DataParams(Section):
     """Training samples that quantization calibrates on."""
     seed: Annotated[int, Field(ge=0)] = 42
 
+    @property
+    def names(self) -> list[str]:
+        """All datasets, each once."""
+        return list(dict.fromkeys([*self.train, *self.test, *self.eval_dataset]))
+
     @model_validator(mode="after")
     def _held_out(self) -> "DataParams":
         problems = []

@@ -206,6 +206,7 @@ CODE = [
     code("finery/stage.py", NOTHING, NOTHING),
     code("finery/check.py", NOTHING, NOTHING),
     code("finery/checkout.py", NOTHING, NOTHING),
+    code("finery/data_check.py", NOTHING, NOTHING),
     code("finery/resume.py", NOTHING, NOTHING),
     code("finery/timings.py", NOTHING, NOTHING),
     code("finery/cli.py", NOTHING, NOTHING),

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from finery.data.errors import DataError
-from finery.data.reading import load_dataset
+from finery.data.bad_rows import BadRow
+from finery.data.examples import Example
+from finery.data.reading import read_dataset
 
 TRAINED = {"instruction": "Who?", "input": "", "output": "I am {{name}} of {{ name }}."}
 COLUMNS = {"prompt": "q", "query": "more", "response": "a", "system": "sys", "history": "past"}
@@ -41,14 +42,16 @@ def said(*turns: str) -> tuple[dict[str, str], ...]:
     ],
 )  # fmt: skip
 def test_rows_are_conversations(tmp_path: Path, row: dict, columns: dict | None, expected: tuple):
-    (example,) = load_dataset(dataset(tmp_path, row, columns), "d", {})
+    (example,) = read_dataset(dataset(tmp_path, row, columns), "d", {})
+    assert isinstance(example, Example)
     assert example.messages == expected
     assert (example.dataset, example.row, example.keywords) == ("d", 1, ())
 
 
 def test_placeholders_are_filled_everywhere(tmp_path: Path):
     row = {"instruction": "{{a}}", "output": "{{b}}{{a}} { {{ b }} }", "keywords": ["{{b}}!"]}
-    (example,) = load_dataset(dataset(tmp_path, row), "d", {"a": "x{{b}}", "b": r"\1"})
+    (example,) = read_dataset(dataset(tmp_path, row), "d", {"a": "x{{b}}", "b": r"\1"})
+    assert isinstance(example, Example)
     assert example.messages == said("u: x{{b}}", r"a: \1x{{b}} { {{ b }} }")
     assert example.keywords == (r"\1!",)
 
@@ -66,6 +69,5 @@ def test_placeholders_are_filled_everywhere(tmp_path: Path):
 def test_a_history_that_is_none(tmp_path: Path, history: Any, problem: str):
     row = {"q": "q", "more": "", "a": "a", "sys": "", "past": history}
     dataset(tmp_path, row, COLUMNS)
-    with pytest.raises(DataError) as caught:
-        load_dataset(tmp_path, "d", {})
-    assert str(caught.value) == f"{tmp_path}/d.json: row 1: {problem}"
+    (bad,) = read_dataset(tmp_path, "d", {})
+    assert isinstance(bad, BadRow) and str(bad) == f"{tmp_path}/d.json: row 1: {problem}"
