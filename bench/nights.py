@@ -307,6 +307,18 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@contextmanager
+def prefect_server(home: Path) -> Iterator[str]:
+    """A Prefect server of the simulation's own; its page."""
+    os.environ["PREFECT_HOME"] = str(home)
+    os.environ.pop("PREFECT_API_URL", None)
+    from flows import server
+
+    server.PORT = server._any_free_port()
+    with server.server() as page:
+        yield page
+
+
 def environment(folder: Path, page: str) -> dict[str, str]:
     """This process's, with DVC's and git's settings of the simulation's own."""
     names = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR")
@@ -411,12 +423,10 @@ def main() -> None:
     given = parser.parse_args()
     if os.geteuid():
         os.execvp("unshare", ["unshare", "-rm", sys.executable, *sys.argv])
-    from flows.server import server
-
     with (
         tempfile.TemporaryDirectory(prefix="nights-") as name,
         small_disk(Path(name, "disk"), "4g") as disk,
-        server() as page,
+        prefect_server(Path(name, "prefect")) as page,
     ):
         folder = Path(name)
         (folder / "source").mkdir()

@@ -21,7 +21,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed, Failed, State
 
 from finery.checkout import clean_checkout, git
+from finery.data.dataset_info import find
+from finery.data.errors import DataError
+from finery.data.remote import refresh
 from finery.errors import PipelineError, UserError
+from finery.params.schema import ParamsError, load
 from finery.pipeline.recovery import recover
 from finery.pipeline.runs import Outcome
 from finery.pipeline.status import status
@@ -60,7 +64,9 @@ FINE = ("released", "nothing changed")
 OUTCOMES = {
     UpstreamError: "upstream unreachable",
     RemoteError: "remote unreachable",
+    ParamsError: "bad settings",
     BadSettings: "bad settings",
+    DataError: "bad data",
     BadData: "bad data",
     FailedGate: "failed gate",
     WorseThanChampion: "worse",
@@ -148,10 +154,22 @@ def _refresh(root: Path, checkout: Path, run: Run, target: str) -> str:
         merge(checkout, tip, f"what {run.branch} tracks")
     run.base = git(checkout, "rev-parse", "HEAD")
     storage.restore(checkout)
-    run.changed = storage.update_imports(checkout)
+    run.changed = [*storage.update_imports(checkout), *_new_revisions(checkout)]
     stale = [each for each in status(checkout) if each.state == "changed"]
     run.changed += [f"{each.name}: {'; '.join(each.reasons)}" for each in stale]
     return start
+
+
+def _new_revisions(checkout: Path) -> list[str]:
+    """Go to the newest revision of datasets on hubs and in buckets; what changed, a line each."""
+    settings = load(checkout / "params.yaml").data
+    folder = checkout / settings.dataset_dir
+    for name in settings.names:
+        find(folder, name)  # what is wrong with an entry is no fault of a hub
+    try:
+        return refresh(folder, settings.names)
+    except DataError as error:
+        raise UpstreamError(str(error)) from None
 
 
 def _validate(checkout: Path) -> None:

@@ -49,6 +49,7 @@ def world(tmp_path: Path, prefect_page: str) -> Iterator[World]:
     (source / ".gitignore").write_text(IGNORED)
     (source / "tests.json").write_text(json.dumps(TESTS))
     (source / "data/raw").mkdir(parents=True)
+    shutil.copy(ROOT / "data/raw/dataset_info.json", source / "data/raw")
     (source / "data/raw/served.json").write_text(json.dumps(TESTS[:10]))
     (source / "data/raw/tracked.json").write_text(json.dumps(TESTS[10:20]))
     around = environment(tmp_path, prefect_page) | {"PYTHONPATH": str(ROOT)}

@@ -18,7 +18,7 @@ PADDING = "." * 100_000  # so that a disk can be too full for a model
 
 def prepare() -> None:
     rows = []
-    for file in sorted(Path("data/raw").glob("*.json")):
+    for file in sorted(Path("data/raw").glob("*ed.json")):
         for number, row in enumerate(json.loads(file.read_text()), start=1):
             if "output" not in row:
                 fail("prepare", f"{file}: row {number}: output: missing column", 2)
