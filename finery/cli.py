@@ -132,6 +132,14 @@ def promote(
 
 
 @app.command()
+def recover() -> None:
+    """Mend what a kill left behind, before a plain `dvc repro`; `finery run` does it itself."""
+    from finery.pipeline.recovery import recover as recover_project
+
+    print("\n".join(recover_project()) or "nothing to mend")
+
+
+@app.command()
 def releases(
     name: Annotated[str | None, typer.Argument(help="One model; by default all.")] = None,
     as_json: AsJson = False,
