@@ -43,6 +43,17 @@ def test_training_killed_half_way_goes_on_to_the_same_bytes(
     assert not checkpoints(untrained), "DVC has the result: the next stage removes them"
 
 
+def test_a_kill_between_the_end_of_training_and_dvcs_record_of_it_costs_no_step(
+    untrained: Project, pipeline: Project
+) -> None:
+    steps = json.loads(pipeline.read("reports/train/metrics.json"))["steps"]
+    kill(untrained, signal.SIGKILL, when=(untrained.folder / "models/adapter").exists)
+    outcome = untrained.repro("train")
+    assert (outcome.status, outcome.ran) == (0, {"train"}), outcome.output
+    assert f"resuming from checkpoint-{steps}\n" in outcome.output
+    assert untrained.contents(*MADE) == pipeline.contents(*MADE)
+
+
 @pytest.mark.parametrize(
     ("sent", "left"), [(signal.SIGINT, set()), (signal.SIGKILL, {".partial-adapter"})]
 )
