@@ -25,6 +25,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@touch $@
 
 repro: setup
+	@finery recover
 	dvc repro
 	@python bench/figures.py --started $(STARTED)
 

@@ -75,3 +75,12 @@ def test_no_command_line_needs_torch(command: str):
 
 def test_schema_prints_the_schema():
     assert json.loads(finery("schema").stdout) == json_schema()
+
+
+def test_recover_mends_a_project(tmp_path: Path):
+    assert finery("recover", cwd=tmp_path).stdout == "nothing to mend\n"
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n")
+    (tmp_path / ".dvc/tmp/rwlock").touch()
+    done = finery("recover", cwd=tmp_path)
+    assert done.stdout == ".dvc/tmp/rwlock: was cut off by a kill; removed\n", done.stderr
