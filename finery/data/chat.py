@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -59,10 +60,11 @@ class Renderer:
     def encode(self, examples: Sequence[Example]) -> list[Sample | Problem]:
         """One result for each example, in their order; see `Sample` for those of each kind."""
         rendered = [_tried(self._rendered, example) for example in examples]
-        texts = [text for each in rendered if isinstance(each, list) for text, _ in each]
-        encoded = iter(self._encoder(texts))
+        texts = [both for each in rendered if isinstance(each, list) for both in each]
+        positions = [[*chain.from_iterable(spans)] for _, spans in texts]
+        encoded = iter(self._encoder([text for text, _ in texts], positions))
         return [
-            _tried(self._sample, example, each, [next(encoded) for _ in each])
+            _tried(self._sample, example, [next(encoded) for _ in each])
             if isinstance(each, list)
             else each
             for example, each in zip(examples, rendered, strict=True)
@@ -79,7 +81,7 @@ class Renderer:
             )
             for example in examples
         ]
-        return [encoded.ids for encoded in self._encoder(texts)]
+        return [encoded.ids for encoded in self._encoder(texts, [()] * len(texts))]
 
     def _rendered(self, example: Example) -> list[Rendered]:
         """The texts of an example: one, or of a preference two."""
@@ -95,14 +97,11 @@ class Renderer:
             for answer in answers
         ]
 
-    def _sample(self, example: Example, rendered: list[Rendered], encoded: list[Encoded]) -> Sample:
+    def _sample(self, example: Example, encoded: list[Encoded]) -> Sample:
         if example.text is not None:
             return text_sample(encoded[0], self._cutoff_len, self._packing)
-        on_prompt = self._train_on_prompt and len(rendered) == 1 and example.desirable is None
-        first, *other = [
-            chat_sample(each, spans, self._cutoff_len, on_prompt)
-            for each, (_, spans) in zip(encoded, rendered, strict=True)
-        ]
+        on_prompt = self._train_on_prompt and len(encoded) == 1 and example.desirable is None
+        first, *other = [chat_sample(each, self._cutoff_len, on_prompt) for each in encoded]
         if not other and example.desirable is None:
             return first
         return replace(

@@ -9,6 +9,7 @@ text, and every other tokenizer, goes through Hugging Face's tokenizers.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,15 @@ PROBE = (
 )
 
 
+Positions = Sequence[Sequence[int]]
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The tokens of a text, and the positions where they begin: its bytes or its characters."""
+    """The tokens of a text (int32), and the first that begins at each asked position, or after."""
 
     ids: np.ndarray
-    starts: np.ndarray
-    text: str
-    in_bytes: bool
-
-    def token_at(self, position: int) -> int:
-        """The first token that begins at this character of the text, or after it."""
-        if self.in_bytes and not self.text.isascii():
-            position = len(self.text[:position].encode())
-        return int(np.searchsorted(self.starts, position))
+    at: list[int]
 
 
 class Encoder:
@@ -44,42 +40,62 @@ class Encoder:
         self._lengths = _byte_lengths(tokenizer)
         self._fast = None if self._lengths is None else _fastokens(tokenizer)
 
-    def __call__(self, texts: Sequence[str]) -> list[Encoded]:
-        """The tokens of each text, int32. No text may hold half a character."""
+    def __call__(self, texts: Sequence[str], positions: Positions) -> list[Encoded]:
+        """The tokens of each text, of which none may hold half a character.
+
+        `positions` are places in each text, in characters and ascending.
+        """
         if self._fast is None or not texts:
-            return self._with_offsets(texts)
-        encoded = self._fast_encoded(texts)
+            return self._with_offsets(texts, positions)
+        encoded = self._fast_encoded(texts, positions)
         slow = [index for index, each in enumerate(encoded) if each is None]
-        for index, each in zip(slow, self._with_offsets([texts[i] for i in slow]), strict=True):
+        again = self._with_offsets([texts[i] for i in slow], [positions[i] for i in slow])
+        for index, each in zip(slow, again, strict=True):
             encoded[index] = each
         return encoded
 
-    def _fast_encoded(self, texts: Sequence[str]) -> list[Encoded | None]:
+    def _fast_encoded(self, texts: Sequence[str], positions: Positions) -> list[Encoded | None]:
         """None for a text that its tokens do not spell."""
-        flat, bounds = self._fast.encode_batch_flat(texts)
+        flat, ends = self._fast.encode_batch_flat(texts)
         ids = np.frombuffer(flat, np.uint32).astype(np.int32)
-        bounds = np.frombuffer(bounds, np.uint64).astype(np.int64)
-        ends = np.concatenate(([0], np.cumsum(self._lengths[ids])))
-        sizes = (ends[bounds[1:]] - ends[bounds[:-1]]).tolist()
-        cuts = bounds.tolist()
+        bounds = np.frombuffer(ends, np.uint64).astype(np.int64)
+        starts = np.concatenate(([0], np.cumsum(self._lengths[ids])))
+        sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
+        spelt = (np.diff(starts[bounds]) == sizes).tolist()
+        places = [_in_bytes(text, each) for text, each in zip(texts, positions, strict=True)]
+        counts = list(map(len, places))
+        asked = np.fromiter(chain.from_iterable(places), np.int64, sum(counts))
+        found = np.searchsorted(starts, asked + np.repeat(starts[bounds[:-1]], counts))
+        at, cuts = (found - np.repeat(bounds[:-1], counts)).tolist(), bounds.tolist()
+        upto = list(accumulate(counts, initial=0))
         return [
-            Encoded(ids[start:end], ends[start:end] - ends[start], text, True)
-            if size == (len(text) if text.isascii() else len(text.encode()))
-            else None
-            for text, start, end, size in zip(texts, cuts[:-1], cuts[1:], sizes, strict=True)
+            Encoded(ids[start:end], at[first:last]) if good else None
+            for good, start, end, first, last in zip(
+                spelt, cuts[:-1], cuts[1:], upto[:-1], upto[1:], strict=True
+            )
         ]
 
-    def _with_offsets(self, texts: Sequence[str]) -> list[Encoded]:
+    def _with_offsets(self, texts: Sequence[str], positions: Positions) -> list[Encoded]:
         if not texts:
             return []
         encoded = self._tokenizer(
             list(texts), add_special_tokens=False, return_offsets_mapping=True
         )
-        pairs = zip(texts, encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        made = zip(encoded["input_ids"], encoded["offset_mapping"], positions, strict=True)
         return [
-            Encoded(np.array(ids, np.int32), np.array([start for start, _ in offsets]), text, False)
-            for text, ids, offsets in pairs
+            Encoded(
+                np.array(ids, np.int32),
+                np.searchsorted([start for start, _ in offsets], each).tolist(),
+            )
+            for ids, offsets, each in made
         ]
+
+
+def _in_bytes(text: str, positions: Sequence[int]) -> Sequence[int]:
+    if text.isascii():
+        return positions
+    parts = zip([0, *positions], positions, strict=False)
+    return list(accumulate(len(text[start:end].encode()) for start, end in parts))
 
 
 def _byte_lengths(tokenizer: Any) -> np.ndarray | None:

@@ -1,12 +1,10 @@
 """Samples: tokens, which of them the loss counts, and no more of them than fit."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from finery.data.encoding import Encoded
-from finery.data.spans import Span
 from finery.data.template import TemplateError
 
 IGNORED = -100
@@ -38,27 +36,27 @@ class Sample:
         return replace(self, input_ids=self.input_ids[:0], labels=self.labels[:0])
 
 
-def chat_sample(
-    encoded: Encoded, spans: Sequence[Span], limit: int | None, train_on_prompt: bool
-) -> Sample:
-    """A conversation's tokens; those count that start inside one of `spans` (characters).
+def chat_sample(encoded: Encoded, limit: int | None, train_on_prompt: bool) -> Sample:
+    """A conversation's tokens; those count that start inside a turn.
 
-    A sample longer than `limit` loses its end: what is left ends within a turn or with one, never
-    in a prompt whose answer was cut off. Raises `TemplateError` if a turn covers no token.
+    `encoded.at` are the tokens where the turns start and end, by turns. A sample longer than
+    `limit` loses its end: what is left ends within a turn or with one, never in a prompt whose
+    answer was cut off. Raises `TemplateError` if a turn covers no token.
     """
-    turns = [(encoded.token_at(start), encoded.token_at(end)) for start, end in spans]
-    if any(start >= end for start, end in turns):
-        raise TemplateError("an assistant's turn has no token")
-    ids, size, cut = encoded.ids, len(encoded.ids), False
+    ids, at, cut = encoded.ids, encoded.at, False
+    turns = list(zip(at[::2], at[1::2], strict=True))
+    size = len(ids)
     if limit is not None and size > limit:
         size = max((min(end, limit) for start, end in turns if start < limit), default=0)
-        cut = size < turns[-1][1]
-    if train_on_prompt:
-        return Sample(ids[:size], _after_the_first(ids[:size]), cut)
-    labels = np.full(size, IGNORED, np.int32)
+        cut = size < at[-1]
+        ids = ids[:size]
+    labels = _after_the_first(ids) if train_on_prompt else np.full(size, IGNORED, np.int32)
     for start, end in turns:
-        labels[start:end] = ids[start : min(end, size)]
-    return Sample(ids[:size], labels, cut)
+        if start >= end:
+            raise TemplateError("an assistant's turn has no token")
+        if not train_on_prompt:
+            labels[start:end] = ids[start:end]
+    return Sample(ids, labels, cut)
 
 
 def text_sample(encoded: Encoded, limit: int | None, in_pieces: bool) -> Sample:

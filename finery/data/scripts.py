@@ -1,9 +1,10 @@
 """The writing system of a text: all that can be said for certain without guessing its language."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
-LOOKED_AT = 400
+LOOKED_AT = 200
 SCRIPTS = {
     "Latin": "A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ",
     "Han": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",
@@ -16,7 +17,7 @@ SCRIPTS = {
     "Devanagari": "\u0900-\u097f",
     "Thai": "\u0e00-\u0e7f",
 }
-LETTERS = {name: re.compile(f"[{letters}]") for name, letters in SCRIPTS.items()}
+RUNS = re.compile("|".join(f"(?P<{name}>[{letters}]+)" for name, letters in SCRIPTS.items()))
 OTHER = re.compile(r"[^\W\d_]")
 
 
@@ -27,11 +28,12 @@ def script(texts: Sequence[str]) -> str:
     """
     text = " ".join(texts)[:LOOKED_AT]
     if text.isascii():
-        return "Latin" if LETTERS["Latin"].search(text) else "none"
-    counts = {name: len(letters.findall(text)) for name, letters in LETTERS.items()}
-    if counts["Kana"] and counts["Han"]:
-        counts["Kana"] += counts.pop("Han")
-    found = max(counts, key=lambda name: counts[name])
-    if counts[found]:
-        return found
+        return "Latin" if OTHER.search(text) else "none"
+    counts: Counter[str] = Counter()
+    for run in RUNS.finditer(text):
+        counts[str(run.lastgroup)] += run.end() - run.start()
+    if "Kana" in counts:
+        counts["Kana"] += counts.pop("Han", 0)
+    if counts:
+        return max(counts, key=lambda name: counts[name])
     return "other" if OTHER.search(text) else "none"

@@ -15,7 +15,7 @@ from finery.data.examples import Example
 from finery.data.prepared import schema
 from finery.data.reading import Dataset
 from finery.data.rows import Row
-from finery.data.samples import Sample
+from finery.data.samples import IGNORED, Sample
 from finery.data.scripts import script
 from finery.data.splits import digest, keys
 
@@ -81,22 +81,23 @@ class Tokenizing:
 
     def _chunk(self, pairs: list[Pair], bad: list[BadRow], rows: int) -> Chunk:
         pieces = [
-            (index, number, piece, trained)
+            (index, number, piece)
             for index, (_, sample) in enumerate(pairs)
             for number, piece in enumerate((sample, *sample.more))
-            if (trained := piece.trained_tokens)
         ]
+        trained = _trained([piece.labels for *_, piece in pieces])
+        pieces = [piece for piece, some in zip(pieces, trained.tolist(), strict=True) if some]
         digests = [digest(example) for example, _ in pairs]
         origin = np.array([index for index, *_ in pieces], int)
         facts = np.zeros(len(pieces), FACTS)
         facts["key"] = keys(digests)[origin]
-        facts["piece"] = [number for _, number, _, _ in pieces]
-        facts["tokens"] = [_length(piece) for _, _, piece, _ in pieces]
-        facts["trained"] = [trained for *_, trained in pieces]
-        facts["cut"] = [piece.cut for _, _, piece, _ in pieces]
+        facts["piece"] = [number for _, number, _ in pieces]
+        facts["tokens"] = [_length(piece) for *_, piece in pieces]
+        facts["trained"] = trained[trained > 0]
+        facts["cut"] = [piece.cut for *_, piece in pieces]
         near = [signature(example.texts) for example, _ in pairs if self.near]
         return Chunk(
-            self._batch([(pairs[index][0], piece) for index, _, piece, _ in pieces]),
+            self._batch([(pairs[index][0], piece) for index, _, piece in pieces]),
             facts,
             np.array(near, np.uint32).reshape(-1, PERMUTATIONS)[origin if near else []],
             bad,
@@ -150,6 +151,14 @@ def _lists(arrays: Sequence[np.ndarray]) -> Any:
     ends = np.cumsum([0, *map(len, arrays)], dtype=np.int32)
     values = np.concatenate([np.empty(0, np.int32), *arrays])
     return pa.ListArray.from_arrays(pa.array(ends), pa.array(values))
+
+
+def _trained(labels: Sequence[np.ndarray]) -> np.ndarray:
+    """How many tokens of each sample the loss counts."""
+    ends = np.cumsum([0, *map(len, labels)])
+    counted = np.concatenate([np.empty(0, np.int32), *labels]) != IGNORED
+    upto = np.concatenate(([0], np.cumsum(counted)))[ends]
+    return np.diff(upto)
 
 
 def _length(sample: Sample) -> int:
