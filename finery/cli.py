@@ -261,6 +261,29 @@ def update_data(names: DatasetNames = None) -> None:
     print("\n".join(changes) or "nothing new")
 
 
+@data_app.command("preview")
+def preview_data(
+    name: Annotated[str, typer.Argument(help="A dataset of dataset_info.json.")],
+    count: Annotated[int, typer.Option(min=1, help="How many rows, from the first.")] = 3,
+    row: Annotated[int | None, typer.Option(min=1, help="This row alone.")] = None,
+) -> None:
+    """Print samples as the model will see them, in colour (or in «») what is trained on."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from finery.data.preview import marked, previews
+
+    console = Console(highlight=False, soft_wrap=True)
+    colour = console.is_terminal and not console.no_color
+    with _one_line_errors():
+        for title, parts in previews(_data_settings(), Path("models/base"), name, count, row):
+            console.print(Text(title, "bold"))
+            for text, trained in parts:
+                shown = text if colour else marked(text, trained)
+                console.print(Text(shown, "green" if trained else "dim"), end="")
+            console.print()
+
+
 def _data_settings() -> Any:
     from finery.params.schema import load
 

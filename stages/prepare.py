@@ -17,6 +17,7 @@ from finery.data.errors import DataError
 from finery.data.kinds import refuse_untestable, trained_kind
 from finery.data.parallel import processes
 from finery.data.pool import Pool
+from finery.data.preview import first
 from finery.data.reading import Dataset, open_dataset
 from finery.data.statistics import describe, histogram
 from finery.data.tokenized import Tokenized, tokenized
@@ -83,6 +84,7 @@ def prepare(
     text = json.dumps(_metrics(pool, [*made, *asked], choice), indent=2)
     metrics.write_text(text + "\n", encoding="utf-8")
     print(text)
+    print("A sample, with «what is trained on»:\n" + first(tokenizer, train / "train.parquet"))
     lengths = {"training": choice.training, "validation": choice.validation}
     lengths = {name: pool.facts["tokens"][samples] for name, samples in lengths.items()}
     histogram(lengths, params.cutoff_len, plot)
