@@ -66,9 +66,11 @@ def _end_when_told(name: str, half_written: list[Path]) -> None:
     An exception would not do: libraries swallow it, or take it for an error of their own, and
     their threads are waited for at the exit.
     """
-    screen = os.dup(2)  # a stage may send its own to a log
+    stage, screen = os.getpid(), os.dup(2)  # a stage may send its own to a log
 
     def end(sent: int, _: object) -> None:
+        if os.getpid() != stage:  # a worker that was forked, and is ended by its pool
+            os._exit(128 + sent)
         signal.alarm(GRACE)  # kills
         for path in half_written:
             with suppress(OSError):  # a thread still writes into it

@@ -112,7 +112,10 @@ def _stop(process: Process, sweeper: threading.Thread) -> None:
 
 def _sweep(process: Process) -> None:
     """Once DVC has ended, kill what is left of its session: only then is its output complete."""
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    if hasattr(os, "waitid"):  # not on macOS: its number is nobody else's until it is waited for
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    else:
+        process.wait()
     _signal(process, signal.SIGKILL)
     process.wait()
 

@@ -183,6 +183,17 @@ def test_no_library_keeps_it_from_ending(project: Path):
     assert files(project / "out") == {}
 
 
+def test_a_worker_that_is_ended_takes_nothing_of_the_stages_along(project: Path):
+    body = """
+    import multiprocessing
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        pool.map(abs, [1, 2])
+    pool.join()
+"""
+    assert cook(project, body.strip()) == (0, "")
+    assert files(project / "out") == WHOLE
+
+
 def test_killed_it_leaves_a_partial_output_that_the_next_run_removes(project: Path):
     assert kill(project, signal.SIGKILL) == -signal.SIGKILL
     assert files(project / "out") == {".partial-dish/first": "flour", ".partial-note": "16"}
