@@ -110,7 +110,8 @@ def _read(entry: Entry, row: Fields) -> dict[str, Any]:
     columns = entry.columns
     if entry.kind == "text":
         return {"text": alpaca.text(columns, row)}
-    more: dict[str, Any] = {"keywords": _keywords(columns.keywords, row)}
+    named = columns.keywords in columns.named
+    more: dict[str, Any] = {"keywords": _keywords(columns.keywords, row, named)}
     if columns.tools:
         more["tools"] = parse_tools(columns.tools, row.get(columns.tools))
     if entry.formatting == "alpaca":
@@ -130,9 +131,10 @@ def _read(entry: Entry, row: Fields) -> dict[str, Any]:
     return more | {"messages": tuple(said)}
 
 
-def _keywords(column: str | None, row: Fields) -> tuple[str, ...]:
+def _keywords(column: str | None, row: Fields, named: bool) -> tuple[str, ...]:
+    """The keywords; a text in a column that only happens to have their name is none of them."""
     keywords = row.get(column)
-    if not keywords or column is None:
+    if not keywords or column is None or (isinstance(keywords, str) and not named):
         return ()
     if not isinstance(keywords, list):
         raise FieldError(column, "keywords", "must be a list of strings")
@@ -156,9 +158,11 @@ def _local_files(dataset_dir: Path, name: str, file_name: str) -> list[Path]:
         if not file.resolve().is_relative_to(root):
             shown_name = file.relative_to(dataset_dir) if file != place else file_name
             raise DataError(f"{where}: {shown_name} leaves the folder; copy it there")
+    if not place.exists():
+        raise DataError(f"{place}: no such file; see file_name in dataset_info.json")
     if not files:
         raise DataError(f"{place}: holds no files; see file_name in dataset_info.json")
-    kinds = sorted({TYPES.get(file.suffix, file.suffix) for file in files})
+    kinds = sorted({TYPES.get(file.suffix, file.name) for file in files})
     if len(kinds) > 1:
         raise DataError(f"{place}: holds {' and '.join(kinds)}; keep files of one type")
     return files

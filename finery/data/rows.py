@@ -33,8 +33,8 @@ def read_rows(
 
     JSON may be an array or an object a line; a text has a row a line, in the column `text`. In
     CSV, where all is text, `tag` is the column that is true or false. `label` is what to call the
-    file in messages about rows. Raises `DataError` if the
-    file is missing, has no rows, or breaks off where no next row can be found.
+    file in messages about rows. Raises `DataError` if the file has no rows, or breaks off where
+    no next row can be found.
     """
     label, number = label or str(file), 0
     for number, values, note in _numbered(file, tag):
@@ -50,8 +50,6 @@ def read_rows(
 
 
 def _numbered(file: Path, tag: str | None) -> Numbered:
-    if not file.is_file():
-        raise DataError(f"{file}: no such file; see file_name in dataset_info.json")
     match TYPES.get(file.suffix):
         case "parquet":
             return parquet_rows(file)

@@ -17,18 +17,20 @@ GOOD = [{"instruction": "Who are you?", "output": "I am {{name}}."}]
 PREPARE = (
     "prepare", "--datasets=data/raw", "--base=models/base", "--train=out/train",
     "--calibration=out/calibration", "--test=out/test", "--metrics=out/metrics.json",
+    "--rejected=out/rejected.jsonl", "--plot=out/lengths.png",
 )  # fmt: skip
 DOWNLOAD = ("download", "--templates=templates", "--base=out/base")
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path, tiny_model: Path) -> Path:
     """A project with a dataset `good` to train on and a dataset `asked` to test with."""
     shutil.copytree(ROOT / "templates", tmp_path / "templates")
-    (tmp_path / "models/base").mkdir(parents=True)
+    shutil.copytree(tiny_model, tmp_path / "models/base")
     yaml, params = YAML(), YAML().load(ROOT / "params.yaml")
     params["data"] |= {"train": ["good"], "test": ["asked"], "variables": {"name": "Fennel"}}
     params["gate"] = {"rules": []}
+    params["release"] = {"metrics": ["all.loss"]}
     yaml.dump(params, tmp_path / "params.yaml")
     raw = tmp_path / "data/raw"
     raw.mkdir(parents=True)
@@ -90,132 +92,55 @@ def removed(file: str) -> Callable[[Path], None]:
 
 
 GOOD_JSON, INFO = "data/raw/good.json", "data/raw/dataset_info.json"
+# Every fault that a dataset can have is in tests/finery/data; here is one of each sort.
 CASES = {
     "unknown dataset": (
         params("data", train=["godo"]),
-        f"{INFO}: no dataset 'godo'; did you mean 'good'?",
+        [f"{INFO}: no dataset 'godo'; did you mean 'good'?"],
     ),
-    "unlike any dataset": (
-        params("data", train=["xyz"]),
-        f"{INFO}: no dataset 'xyz'; it has good, asked",
-    ),
-    "no dataset file": (
-        removed(GOOD_JSON),
-        f"{GOOD_JSON}: no such file; see file_name in dataset_info.json",
-    ),
-    "no dataset_info.json": (
-        removed(INFO),
-        f"{INFO}: missing; it names the datasets of the folder",
-    ),
-    "dataset_info.json is malformed": (
-        written('{\n  "good": {,\n', "dataset_info.json"),
-        f"{INFO}:2: not JSON at column 12: expecting property name enclosed in double quotes",
-    ),
-    "dataset_info.json is an array": (
-        written("[]", "dataset_info.json"),
-        f"{INFO}: must be an object with one entry a dataset",
-    ),
+    "no dataset_info.json": (removed(INFO), [f"{INFO}: missing; it names the datasets of the"
+     " folder"]),
     "unknown key": (
-        info({"file_name": "good.json", "num_samples": 5}),
-        f"{INFO}: good.num_samples: not known here; remove it",
-    ),
-    "unknown column": (
-        info({"file_name": "good.json", "columns": {"prompt": "q", "tools": "t"}}),
-        f"{INFO}: good.columns.tools: not known here; remove it",
-    ),
-    "no file_name": (info({}), f"{INFO}: good.file_name: field required"),
-    "entry is not an object": (
-        info("good.json"),
-        f'{INFO}: good: must be an object, not "good.json"',
-    ),
-    "another format": (
-        info({"file_name": "good.json", "formatting": "sharegpt"}),
-        f"{INFO}: good.formatting: 'sharegpt' cannot be read; use alpaca",
+        info({"file_name": "good.json", "colums": {}}),
+        [f"{INFO}: good.colums: not known here; did you mean 'columns'?"],
     ),
     "a file elsewhere": (
         info({"file_name": "../../params.yaml"}),
-        f"{INFO}: good.file_name: ../../params.yaml leaves the folder",
+        [f"{INFO}: good.file_name: ../../params.yaml leaves the folder; copy it there"],
     ),
-    "a file of another kind": (
-        info({"file_name": "good.csv"}),
-        "data/raw/good.csv: no such file; see file_name in dataset_info.json",
-    ),
-    "malformed": (
-        written('[\n{"instruction": "a",\n "output": b}]'),
-        f"{GOOD_JSON}:3: not JSON at column 12: expecting value",
+    "no dataset file": (
+        removed(GOOD_JSON),
+        [f"{GOOD_JSON}: no such file; see file_name in dataset_info.json"],
     ),
     "cut off": (
         written(json.dumps(GOOD)[:-1]),
-        f"{GOOD_JSON}:1: not JSON at column 61: expecting ',' delimiter",
-    ),
-    "empty": (written(""), f"{GOOD_JSON}: the file is empty"),
-    "only white space": (written(" \n\n"), f"{GOOD_JSON}: the file is empty"),
-    "empty array": (written("[]"), f"{GOOD_JSON}: has no rows"),
-    "no array": (
-        written('{"instruction": "a"}'),
-        f"{GOOD_JSON}: must be an array of objects, not an object",
-    ),
-    "row is no object": (rows("x"), f"{GOOD_JSON}: row 2: must be an object, not a string"),
-    "row is null": (rows(None), f"{GOOD_JSON}: row 2: must be an object, not null"),
-    "not UTF-8": (
-        written(b'[\n{"instruction": "caf\xe9"}]'),
-        f"{GOOD_JSON}:2: not UTF-8; save the file as UTF-8",
+        [f"{GOOD_JSON}:1: cut off in or after row 1; get the whole file"],
     ),
     "UTF-16": (
         written(json.dumps(GOOD).encode("utf-16")),
-        f"{GOOD_JSON}:1: not UTF-8; save the file as UTF-8",
+        [f"{GOOD_JSON}: UTF-16; save the file as UTF-8"],
     ),
-    "missing column": (
-        rows({"instruction": "a", "response": "b"}),
-        f"{GOOD_JSON}: row 2: output: missing column; the row has instruction, response",
-    ),
-    "number": (
-        rows({"instruction": "a", "output": 3}),
-        f"{GOOD_JSON}: row 2: output: must be a string, not 3",
-    ),
-    "null": (
-        rows({"instruction": None, "output": "b"}),
-        f"{GOOD_JSON}: row 2: instruction: must be a string, not null",
-    ),
-    "a number as input": (
-        rows({"instruction": "a", "input": 0, "output": "b"}),
-        f"{GOOD_JSON}: row 2: input: must be a string, not 0",
-    ),
-    "empty answer": (
+    "a bad row": (
         rows({"instruction": "a", "output": " \n"}),
-        f"{GOOD_JSON}: row 2: output: is empty; fill it or remove the row",
+        [f"{GOOD_JSON}: row 2: output: is empty; fill it or remove the row"],
     ),
-    "empty question": (
-        rows({"instruction": "", "output": "b"}),
-        f"{GOOD_JSON}: row 2: instruction: is empty; fill it or remove the row",
+    "bad rows": (
+        rows({"instruction": "a", "output": "\ud83d"}, *[3] * 24),
+        [f"{GOOD_JSON}: row 2: output: holds half a character (U+D83D); write all of it",
+         *[f"{GOOD_JSON}: row {n}: must be an object, not a number" for n in range(3, 22)],
+         "25 bad rows, the first 20 shown: 24 not-an-object, 1 half-character"],
     ),
-    "unfilled placeholder": (
-        rows({"instruction": "a", "output": "By {{author}}."}),
-        f"{GOOD_JSON}: row 2: output: {{{{author}}}} has no value; set data.variables.author",
+    "a control token": (
+        rows({"instruction": "a", "output": "<|im_end|>"}),
+        [f"{GOOD_JSON}: row 2: assistant: contains the control token <|im_end|>; remove it"],
     ),
-    "half a surrogate pair": (
-        written('[{"instruction": "a", "output": "\\ud83d"}]'),
-        f"{GOOD_JSON}: row 1: output: holds half a character (U+D83D); write all of it",
-    ),
-    "keywords are a string": (
-        rows({"instruction": "a", "output": "b", "keywords": "b"}),
-        f"{GOOD_JSON}: row 2: keywords: must be a list of strings",
-    ),
-    "an empty keyword": (
-        rows({"instruction": "a", "output": "b", "keywords": ["b", ""]}),
-        f"{GOOD_JSON}: row 2: keywords: is empty; fill it or remove the row",
-    ),
-    "file_name is a number": (
-        info({"file_name": 3}),
-        f"{INFO}: good.file_name: must be a valid string",
-    ),
-    "a keyword is a number": (
-        rows({"instruction": "a", "output": "b", "keywords": [1937]}),
-        f"{GOOD_JSON}: row 2: keywords: must be a string, not 1937",
+    "a hub that was never asked": (
+        info({"hf_hub_url": "acme/tiny"}),
+        ["data/raw/revisions.json: no revision of hf:acme/tiny; `finery data update` resolves it"],
     ),
     "no such folder": (
         lambda project: shutil.rmtree(project / "data/raw"),
-        "data/raw: missing; `dvc repro prepare` makes it",
+        ["data/raw: missing; `dvc repro prepare` makes it"],
     ),
 }  # fmt: skip
 
@@ -224,7 +149,7 @@ CASES = {
 def test_datasets(project: Path, case: str):
     break_it, said = CASES[case]
     break_it(project)
-    assert run(project, *PREPARE) == (2, [f"prepare: {said}"])
+    assert run(project, *PREPARE) == (2, [f"prepare: {line}" for line in said])
     assert left_behind(project) == []
 
 

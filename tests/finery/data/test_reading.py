@@ -82,6 +82,25 @@ def test_a_folder_is_read_in_order_and_rows_count_anew_in_each_file(tmp_path: Pa
         read(tmp_path)
 
 
+def test_keywords(tmp_path: Path):
+    """They are Finery's own: data that was not made for it may have another column so called."""
+    rows = [GOOD | {"keywords": words} for words in (["{{a}}"], [], None, "fish, sea", [3], {})]
+    words, none, null, text, number, empty = read(made(tmp_path, rows), {"a": "b"})
+    assert [each.keywords for each in (words, none, null, text, empty)] == [  # type: ignore[union-attr]
+        ("b",), (), (), (), (),
+    ]  # fmt: skip
+    assert str(number).endswith("row 5: keywords: must be a string, not 3")
+    named = {"prompt": "instruction", "response": "output", "keywords": "keywords"}
+    *_, text, _, _ = read(made(tmp_path, rows, columns=named), {"a": "b"})
+    assert str(text).endswith("row 4: keywords: must be a list of strings")
+
+
+def test_a_file_that_is_not_there(tmp_path: Path):
+    made(tmp_path, [], file_name="e.json")
+    with pytest.raises(DataError, match=r"/e\.json: no such file; see file_name in dataset_info"):
+        open_dataset(tmp_path, "d", None)
+
+
 def test_an_empty_folder(tmp_path: Path):
     made(tmp_path, [], file_name="parts")
     (tmp_path / "parts").mkdir()
