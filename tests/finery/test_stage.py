@@ -186,9 +186,11 @@ def test_no_library_keeps_it_from_ending(project: Path):
 def test_a_worker_that_is_ended_takes_nothing_of_the_stages_along(project: Path):
     body = """
     import multiprocessing
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        pool.map(abs, [1, 2])
-    pool.join()
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=[60])
+    worker.start()
+    time.sleep(0.5)
+    worker.terminate()
+    worker.join()
 """
     assert cook(project, body.strip()) == (0, "")
     assert files(project / "out") == WHOLE
