@@ -1,76 +1,98 @@
 """The stages of a run on the workers of a Ray or Dask cluster, each in a checkout of its own."""
 
+import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from dvc.repo import Repo
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner
 
 from finery.checkout import clean_checkout, git
 from finery.errors import UserError
-from finery.params.resources import ResourcesParams
 from finery.params.schema import load
-from finery.pipeline.elsewhere import Results, Source, reasons_by_lock, run_elsewhere
+from finery.pipeline.elsewhere import (
+    Results,
+    Source,
+    data_within,
+    lock_and_kept_by_git,
+    pull,
+    results,
+    run_elsewhere,
+)
 from finery.pipeline.runs import Outcome
-from finery.pipeline.status import StageStatus, status
-from flows.stage_task import StageLog, outcome_of
+from finery.pipeline.status import StageStatus, reasons_by_lock, status
+from flows.stage_task import StageLog, outcome_of, stage_task
+from flows.workers import ClusterError, Kind, check, connected, taking, workers
 
-WORK = Path("~/.cache/finery")
-"""Where a worker keeps its checkouts and their DVC cache."""
-CLUSTERS = {"ray": "prefect_ray", "dask": "prefect_dask"}
-
-
-class ClusterError(UserError):
-    """The project or the cluster is not ready for stages to run elsewhere."""
+WORK = "~/.cache/finery"
+"""Where a worker keeps its checkouts and their DVC cache, unless its FINERY_WORK says."""
+DRIVER = Path(".finery/cluster")
+LOST = "its worker was lost (killed, out of memory or shut down); run it again"
 
 
-@task(name="stage", task_run_name="{stage}")
+@task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
 def elsewhere_task(stage: str, why: str, source: Source, before: Results) -> Any:
     """Run a stage on the worker that this task is on; its result is an `Outcome` and `Results`."""
-    if not why:
-        outcome = Outcome(stage, "cached")
-        return Completed(name="Cached", message="unchanged", data=(outcome, Results()))
     log = StageLog(stage)
     log.line(f"{stage}: {why}")
     start = time.monotonic()
+    work = Path(os.environ.get("FINERY_WORK") or WORK).expanduser()
     try:
-        status, left = run_elsewhere(stage, source, before, log.line, WORK)
+        exit_status, left = run_elsewhere(stage, source, before, log.line, work)
     except UserError as error:
         return Failed(message=f"{error} (exit status {error.exit_status})")
-    if status:
-        return Failed(message=f"{log.error()} (exit status {log.exit_status(status)})")
+    except OSError as error:
+        return Failed(message=f"{error.filename}: {error.strerror} (exit status 1)")
+    if exit_status:
+        return Failed(message=f"{log.error()} (exit status {log.exit_status(exit_status)})")
     log.finish()
-    outcome = Outcome(stage, "ran", why, time.monotonic() - start)
-    return Completed(message=why, data=(outcome, left))
+    result = "restored" if log.restored else "ran"
+    return Completed(
+        message=why, data=(Outcome(stage, result, why, time.monotonic() - start), left)
+    )
 
 
 class Cluster:
     """Hands stages to workers, and gathers their entries of dvc.lock and their metrics.
 
     Workers check out the commit that `root` is at, pull inputs from the DVC remote and push
-    outputs to it; nothing but dvc.lock and what git keeps comes back. The workers need Finery
-    installed, and a Prefect server that they reach.
+    outputs to it; nothing but dvc.lock and what git keeps comes back. The cluster is joined when
+    the first stage has to run, and left at the end. Raises `ClusterError` for what is not ready.
     """
 
-    def __init__(
-        self, root: Path, kind: Literal["ray", "dask"], address: str | None, repo: str | None
-    ) -> None:
+    def __init__(self, root: Path, kind: Kind, address: str | None, repo: str | None) -> None:
+        check(kind, address)
+        _check_remote(root)
         self._root = root
         self._kind = kind
-        self.runner = _runner(kind, address)
+        self._address = address
         self._source = Source(repo or _origin(root), _commit(root))
-        self._driver = root / ".finery/cluster"
-        self._left: dict[str, Results] = {}
+        self._driver = root / DRIVER
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     def prepare(self) -> list[str]:
         """Check out the commit here too, without any output: dvc.lock alone says what is stale."""
-        clean_checkout(str(self._root), self._source.commit, self._driver)
+        with Repo(str(self._root)) as repo:
+            cache = Path(repo.cache.local.path)
+        clean_checkout(self._source.repo, self._source.commit, self._driver, cache)
+        pull(self._driver, data_within(self._driver))
+        self._before = results(self._root)
+        self._before.write(self._driver)
         self._resources = load(self._driver / "params.yaml").resources
         return []
 
@@ -84,61 +106,51 @@ class Cluster:
         above: Sequence[PrefectFuture[Any]],
     ) -> PrefectFuture[Any]:
         """Start a stage whose upstream has ended; the cluster has it wait for room."""
+        ended = [future.state for future in above]
         blocked = any(outcomes[name].result in ("failed", "blocked") for name in stage.after)
         why = "" if blocked else "; ".join(reasons_by_lock(stage.name, self._driver))
-        before = Results(
-            {name: entry for left in self._left.values() for name, entry in left.locked.items()},
-            {name: data for left in self._left.values() for name, data in left.files.items()},
-        )
-        with _asking_for(self._kind, self._resources, stage.name if why else ""):
-            return elsewhere_task.submit(stage.name, why, self._source, before, wait_for=above)
+        if not why:  # no worker needs to hear of it
+            return stage_task.submit(stage.name, self._root, True, {}, wait_for=ended)
+        given = {
+            "stage": stage.name, "why": why, "source": self._source, "before": self._before,
+        }  # fmt: skip
+        found = workers(self._kind, self._runner)
+        with taking(self._kind, stage.name, self._resources, found):
+            return self._runner.submit(elsewhere_task, given, wait_for=ended)
 
     def ended(self, stage: str, future: PrefectFuture[Any]) -> Outcome:
         """What became of a stage; what it left goes to `root` too."""
-        if not future.state.is_completed():
-            return outcome_of(stage, future.state)
-        outcome, left = future.state.result()
-        if left.locked:
-            self._left[stage] = left
-            left.write(self._driver)
-            left.write(self._root)
+        if future.state.is_crashed() or future.state.is_running():
+            return Outcome(stage, "failed", LOST, exit_status=1)
+        found = outcome_of(stage, future.state)
+        if isinstance(found, Outcome):  # it was not on a worker, or it failed
+            return found
+        outcome, left = found
+        self._before |= left
+        left.write(self._driver)
+        left.write(self._root)
         return outcome
 
-
-def _runner(kind: str, address: str | None) -> TaskRunner[Any]:
-    try:
-        if kind == "ray":
-            from prefect_ray import RayTaskRunner
-
-            return RayTaskRunner(address=address)
-        from prefect_dask import DaskTaskRunner
-
-        return DaskTaskRunner(address=address)
-    except ImportError:
-        raise ClusterError(
-            f"--engine {kind}: {CLUSTERS[kind]} is not installed; pip install 'finery[{kind}]'"
-        ) from None
-
-
-@contextmanager
-def _asking_for(kind: str, resources: ResourcesParams, stage: str) -> Iterator[None]:
-    """What a stage takes, in Ray's words. To Dask, a worker is a GPU: start one for each."""
-    if kind == "dask":
-        yield
-        return
-    import ray
-    from prefect_ray import remote_options
-
-    gpus = resources.num_gpus.get(stage.partition("@")[0], 0)
-    with remote_options(num_gpus=gpus if ray.cluster_resources().get("GPU") else 0):
-        yield
+    @cached_property
+    def _runner(self) -> TaskRunner[Any]:
+        return self._stack.enter_context(connected(self._kind, self._address))
 
 
 def _commit(root: Path) -> str:
-    if changed := git(root, "status", "--porcelain", "--untracked-files=no"):
-        files = ", ".join(line[2:].strip() for line in changed.splitlines()[:3])
-        raise ClusterError(f"uncommitted changes ({files}); workers run a commit: commit them")
-    return git(root, "rev-parse", "HEAD")
+    """The commit that workers check out; what a run itself writes may differ from it."""
+    commit = git(root, "rev-parse", "HEAD")
+    changed = set(git(root, "diff", "--name-only", "HEAD").splitlines())
+    if changed := sorted(changed - lock_and_kept_by_git(root)):
+        raise ClusterError(f"uncommitted changes: {', '.join(changed[:3])}; commit what is to run")
+    return commit
+
+
+def _check_remote(root: Path) -> None:
+    with Repo(str(root)) as repo:
+        if not repo.config["core"].get("remote"):
+            raise ClusterError(
+                "no DVC remote, by which workers exchange outputs; dvc remote add -d NAME URL"
+            )
 
 
 def _origin(root: Path) -> str:

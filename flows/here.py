@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect.futures import PrefectFuture
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from finery.params.schema import load
 from finery.pipeline.recovery import recover
@@ -18,10 +17,14 @@ from flows.stage_task import outcome_of, stage_task
 class Here:
     """Runs stages by `dvc repro`, side by side as far as this machine's accelerators go."""
 
-    runner = ThreadPoolTaskRunner(max_workers=64)
-
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    def __enter__(self) -> "Here":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def prepare(self) -> list[str]:
         """Mend what a kill left behind; a line for each thing."""

@@ -12,14 +12,14 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from finery.check import check
 from finery.errors import PipelineError, UserError
 from finery.pipeline.one_run import only_run
-from finery.pipeline.recovery import recover
 from finery.pipeline.runs import Outcome, outcomes_of, record
 from finery.pipeline.settings import set_params
-from finery.pipeline.status import StageStatus, status, unknown
+from finery.pipeline.status import StageStatus, unknown
 from flows.cluster import Cluster
 from flows.command_line import command_line
 from flows.here import Here
@@ -29,7 +29,7 @@ from flows.server import server
 EngineName = Literal["local", "ray", "dask"]
 
 
-@flow(name="pipeline")
+@flow(name="pipeline", task_runner=ThreadPoolTaskRunner(max_workers=64))
 def pipeline(
     root: Path = Path(),
     stages: list[str] | None = None,
@@ -41,11 +41,10 @@ def pipeline(
 
     A stage that fails stops what is below it, and no other. `finery.pipeline.runs` keeps what
     became of each. `engine` is where stages run: in this checkout, or on the workers of a Ray or
-    Dask cluster at `address`, which clone `repo`; flow runs need that engine's task runner.
+    Dask cluster at `address`, which clone `repo`.
     """
     try:
-        with only_run(root):
-            where = _engine(root, engine, address, repo)
+        with only_run(root), _engine(root, engine, address, repo) as where:
             for healed in where.prepare():
                 get_run_logger().warning(healed)
             outcomes = _run_all(needed(where.plan(), stages or []), where)
@@ -67,9 +66,7 @@ def run(
     repo: str | None = None,
 ) -> list[Outcome]:
     """Run the flow; what became of each stage. Raises `PipelineError` if it could not begin."""
-    runner = _engine(root, engine, address, repo).runner
-    flow_of_engine = pipeline.with_options(task_runner=runner)
-    state = flow_of_engine(root, list(stages), engine, address, repo, return_state=True)
+    state = pipeline(root, list(stages), engine, address, repo, return_state=True)
     outcomes = outcomes_of(str(state.state_details.flow_run_id), root)
     if not outcomes:
         raise PipelineError(state.message or state.name)
@@ -141,14 +138,16 @@ def main(
     if assignments:
         set_params(assignments, root / "params.yaml")
     check(root / "params.yaml")
-    with only_run(root):
-        for healed in recover(root):
+    with only_run(root), _engine(root, engine, address, repo) as where:
+        for healed in where.prepare():
             print(healed, file=sys.stderr)
-    needed(status(root), stages or [])
+        needed(where.plan(), stages or [])
     with server() as page:
         print(f"watch: {page}", flush=True)
         outcomes = run(root, stages or [], engine, address, repo)
     show(outcomes)
+    if engine != "local":
+        print("the outputs are in the DVC remote; to have them here: dvc pull")
     if worst := max(outcome.exit_status for outcome in outcomes):
         raise SystemExit(worst)
 

@@ -4,13 +4,14 @@ import fcntl
 import hashlib
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
@@ -18,7 +19,7 @@ from finery.checkout import clean_checkout
 from finery.pipeline.errors import StageError
 from finery.pipeline.process import run_stage
 from finery.pipeline.project import look
-from finery.pipeline.reasons import lock_reasons
+from finery.pipeline.status import made, named
 
 LOCK = Path("dvc.lock")
 
@@ -38,6 +39,9 @@ class Results:
     locked: dict[str, Any] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
+    def __or__(self, later: "Results") -> "Results":
+        return Results(self.locked | later.locked, self.files | later.files)
+
     def write(self, root: Path) -> None:
         """Put them into a checkout."""
         lock = root / LOCK
@@ -52,44 +56,61 @@ class Results:
             (root / name).write_bytes(data)
 
 
+def results(root: Path, stage: str | None = None) -> Results:
+    """What a stage left in a checkout, by its dvc.lock; all of them, unless one is named."""
+    lock = root / LOCK
+    locked = YAML(typ="safe").load(lock)["stages"] if lock.exists() else {}
+    if stage:
+        locked = {stage: locked[stage]}
+    paths = [path for name in _kept_by_git(root, locked) for path in _files(root / name)]
+    return Results(locked, {path.relative_to(root).as_posix(): path.read_bytes() for path in paths})
+
+
 def run_elsewhere(
-    stage: str,
-    source: Source,
-    before: Results,
-    on_line: Callable[[str], None],
-    work: Path,
-    environment: Mapping[str, str] = {},
+    stage: str, source: Source, before: Results, on_line: Callable[[str], None], work: Path
 ) -> tuple[int, Results]:
     """Run one stage in a clean checkout under `work`; its exit status and what it left.
 
-    `before` is what the stages above it left since the commit. Inputs are pulled from the DVC
-    remote, outputs pushed to it. Raises `StageError` if either fails.
+    `before` is what stages left since the commit. Inputs are pulled from the DVC remote, outputs
+    pushed to it. Raises `StageError` if either fails.
     """
     with _checkout(source, work) as root:
         before.write(root)
-        if inputs := _inputs(stage, root):
-            _dvc(root, "pull", "--force", *inputs)
-        status = run_stage(stage, on_line, root, environment)
-        if status:
+        pull(root, _inputs(stage, root))
+        if status := run_stage(stage, on_line, root):
             return status, Results()
         _dvc(root, "push", stage)
-        return 0, _results(stage, root)
+        return 0, results(root, stage)
 
 
-def reasons_by_lock(stage: str, root: Path) -> tuple[str, ...]:
-    """Why a stage has to run, told by dvc.lock: no output needs to be in `root`."""
+def pull(root: Path, names: Iterable[str]) -> None:
+    """Bring outputs from the DVC remote into a checkout. Raises `StageError`."""
+    if wanted := list(names):
+        _dvc(root, "pull", "--force", *wanted)
 
-    def at(repo: Repo) -> tuple[str, ...]:
-        made = {out.fs_path: out for each in repo.index.stages for out in each.outs}
-        return lock_reasons(repo.stage.load_one(name=stage), made)
+
+def data_within(root: Path) -> list[str]:
+    """Data that .dvc files record inside of what stages depend on: no dvc.lock tells of it."""
+
+    def at(repo: Repo) -> list[str]:
+        whole = {dep.fs_path for each in repo.index.stages for dep in each.deps}
+        outs = [out for each in repo.index.stages if not each.cmd for out in each.outs]
+        paths = {out.fs_path for out in outs} - whole
+        return [_name(repo, path) for path in paths if any(_is_in(path, dep) for dep in whole)]
 
     return look(root, at)
+
+
+def lock_and_kept_by_git(root: Path) -> set[str]:
+    """The files of git that a run writes: dvc.lock, and metrics and plots."""
+    files = [path for name in _kept_by_git(root) for path in _files(root / name)]
+    return {str(LOCK), *(path.relative_to(root).as_posix() for path in files)}
 
 
 @contextmanager
 def _checkout(source: Source, work: Path) -> Iterator[Path]:
     """A checkout of the project in which no other stage runs; the next stage finds it again."""
-    project = work.expanduser() / hashlib.sha256(source.repo.encode()).hexdigest()[:12]
+    project = work / hashlib.sha256(source.repo.encode()).hexdigest()[:12]
     project.mkdir(parents=True, exist_ok=True)
     for slot in count():
         with (project / f"{slot}.lock").open("w") as lock:
@@ -102,24 +123,38 @@ def _checkout(source: Source, work: Path) -> Iterator[Path]:
 
 
 def _inputs(stage: str, root: Path) -> list[str]:
-    """The inputs that other stages made and that DVC keeps."""
+    """The outputs in DVC's keeping that a stage depends on."""
 
     def at(repo: Repo) -> list[str]:
-        made = {out.fs_path for each in repo.index.stages for out in each.outs if out.use_cache}
-        deps = repo.stage.load_one(name=stage).deps
-        return [dep.def_path for dep in deps if dep.fs_path in made]
+        stored = [path for path, out in made(repo).items() if out.use_cache]
+        deps = [
+            dep.fs_path for dep in named(stage, repo).deps if not isinstance(dep, ParamsDependency)
+        ]
+        return [_name(repo, path) for path in stored if any(_is_in(path, dep) for dep in deps)]
 
     return look(root, at)
 
 
-def _results(stage: str, root: Path) -> Results:
+def _kept_by_git(root: Path, stages: Iterable[str] | None = None) -> list[str]:
     def at(repo: Repo) -> list[str]:
-        outs = repo.stage.load_one(name=stage).outs
-        return [out.def_path for out in outs if not out.use_cache]
+        outs = [out for out in made(repo).values() if not out.use_cache]
+        return [
+            _name(repo, out.fs_path) for out in outs if stages is None or out.stage.name in stages
+        ]
 
-    locked = YAML(typ="safe").load(root / LOCK)["stages"][stage]
-    files = {name: (root / name).read_bytes() for name in look(root, at)}
-    return Results({stage: locked}, files)
+    return look(root, at)
+
+
+def _files(path: Path) -> list[Path]:
+    return [each for each in (path, *path.rglob("*")) if each.is_file()]
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return Path(path).is_relative_to(folder)
+
+
+def _name(repo: Repo, path: str) -> str:
+    return Path(path).relative_to(repo.root_dir).as_posix()
 
 
 def _dvc(root: Path, verb: str, *arguments: str) -> None:

@@ -35,8 +35,11 @@ def stage_reasons(stage: Stage) -> tuple[str, ...]:
 def lock_reasons(stage: Stage, made: Mapping[str, Output]) -> tuple[str, ...]:
     """The same where outputs are elsewhere: they are taken to be what dvc.lock says.
 
-    `made` are the outputs of all stages, by path; code, data in git and params are looked at.
+    `made` are the outputs of all stages, by path; code, data and params are looked at. What a
+    .dvc file records counts as unchanged.
     """
+    if not stage.cmd:
+        return ()
     if _never_run(stage):
         return ("never run",)
     found = list(_command(stage))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import networkx as nx
+from dvc.output import Output
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage import PipelineStage, Stage
@@ -14,7 +15,7 @@ from dvc.utils import relpath
 
 from finery.pipeline.errors import ProjectError
 from finery.pipeline.project import look
-from finery.pipeline.reasons import stage_reasons
+from finery.pipeline.reasons import lock_reasons, stage_reasons
 
 State = Literal["unchanged", "changed", "downstream"]
 SHOWN = 3
@@ -46,13 +47,25 @@ def status(root: Path = Path()) -> list[StageStatus]:
 def reasons(stage: str, root: Path = Path()) -> tuple[str, ...]:
     """The reasons of its own that one stage has to run now; none if DVC calls it unchanged."""
 
-    def at(repo: Repo) -> tuple[str, ...]:
-        stages = {_name(each): each for each in repo.index.stages}
-        if stage not in stages:
-            raise unknown(stage, stages)
-        return stage_reasons(stages[stage])
+    return look(root, lambda repo: stage_reasons(named(stage, repo)))
 
-    return look(root, at)
+
+def reasons_by_lock(stage: str, root: Path = Path()) -> tuple[str, ...]:
+    """The same, told by dvc.lock: outputs of stages need not be in `root`."""
+    return look(root, lambda repo: lock_reasons(named(stage, repo), made(repo)))
+
+
+def made(repo: Repo) -> dict[str, Output]:
+    """All that DVC or a stage brings into a project, by path."""
+    return {out.fs_path: out for each in repo.index.stages for out in each.outs}
+
+
+def named(stage: str, repo: Repo) -> Stage:
+    """The stage that has a name of `status`. Raises `ProjectError` for an unknown one."""
+    stages = {_name(each): each for each in repo.index.stages}
+    if stage not in stages:
+        raise unknown(stage, stages)
+    return stages[stage]
 
 
 def unknown(stage: str, known: Iterable[str]) -> ProjectError:
