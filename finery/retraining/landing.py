@@ -44,7 +44,9 @@ def push(root: Path, branch: str, landed: str, parked: str, tags: Sequence[str])
     remote = _remote(root, branch)
     tracked = _git(root, "config", f"branch.{branch}.merge").stdout.strip()
     wanted = tracked or f"refs/heads/{branch}"
-    refused = landed != branch or _push(root, remote, f"refs/heads/{branch}:{wanted}")
+    refused = landed != branch or not (
+        _is_there(root, branch) or _push(root, remote, f"refs/heads/{branch}:{wanted}")
+    )
     if refused:
         forced = f"+refs/heads/{landed}:refs/heads/{parked}"
         _done(_git(root, "push", "--quiet", remote, forced), f"git push {remote}", NotPushed)
@@ -54,13 +56,19 @@ def push(root: Path, branch: str, landed: str, parked: str, tags: Sequence[str])
     return parked if refused else wanted.removeprefix("refs/heads/")
 
 
+def _is_there(root: Path, branch: str) -> bool:
+    """Whether the branch that `branch` tracks has all of it, as last fetched."""
+    upstream = f"{branch}@{{upstream}}"
+    return _git(root, "merge-base", "--is-ancestor", branch, upstream).returncode == 0
+
+
 def _push(root: Path, remote: str, ref: str) -> bool:
-    """Whether the remote refused. Raises `NotPushed` if it could not even be asked."""
+    """Push; False if the remote refused. Raises `NotPushed` if it could not even be asked."""
     done = _git(root, "push", "--quiet", remote, ref)
-    refused = done.returncode != 0 and "rejected]" in done.stderr
-    if not refused:
-        _done(done, f"git push {remote}", NotPushed)
-    return refused
+    if done.returncode and "rejected]" in done.stderr:
+        return False
+    _done(done, f"git push {remote}", NotPushed)
+    return True
 
 
 def _remote(root: Path, branch: str) -> str:

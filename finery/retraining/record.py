@@ -66,7 +66,10 @@ def recorded(root: Path) -> Iterator[Run]:
             raise AnotherRun("another retraining is under way here; wait for it") from None
         for run in history(root):
             if run.outcome is None:
-                run.outcome, run.reason = INTERRUPTED, "killed, or the machine went down; the next run goes on"
+                run.outcome, run.reason = (
+                    INTERRUPTED,
+                    "killed, or the machine went down; the next run goes on",
+                )
                 end(root, run)
         _keep_room(root / ROOM)
         run = Run(started=_now())

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.nights import World, environment, report, small_disk
+from bench.nights import report
+from bench.world import World, environment, small_disk
 from finery.releases.promote import rollback
 from finery.retraining.record import history
 

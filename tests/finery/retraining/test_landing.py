@@ -99,6 +99,14 @@ def test_branch_and_tags_are_pushed(project: Path, tmp_path: Path) -> None:
     assert git(tmp_path / "remote.git", "rev-parse", "main", "v1").split() == [sha, sha]
 
 
+def test_with_nothing_of_ones_own_nothing_is_pushed(project: Path, tmp_path: Path) -> None:
+    git(project, "commit", "--quiet", "--allow-empty", "-m", "Ahead")
+    git(project, "push", "--quiet")
+    git(project, "reset", "--quiet", "--hard", "HEAD~1")
+    assert push(project, "main", "main", PARKED, []) == "main"
+    assert git(tmp_path / "remote.git", "branch", "--format=%(refname:short)") == "main"
+
+
 def test_a_remote_that_moved_on_gets_the_result_beside(project: Path, tmp_path: Path) -> None:
     checkout, sha = result(project)
     land(project, checkout, sha, "main", PARKED)
@@ -114,6 +122,7 @@ def test_a_remote_that_moved_on_gets_the_result_beside(project: Path, tmp_path: 
 
 def test_a_remote_that_is_away_is_one_line(project: Path, tmp_path: Path) -> None:
     (tmp_path / "remote.git").rename(tmp_path / "away.git")
+    git(project, "commit", "--quiet", "--allow-empty", "-m", "Mine")
     with pytest.raises(NotPushed, match=r"git push origin: .*remote\.git") as error:
         push(project, "main", "main", PARKED, [])
     assert "\n" not in str(error.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.nights import Server
+from bench.world import Server
 from finery.upstream.errors import RemoteError, UpstreamError
 from finery.upstream.storage import cache_folder, push, restore, update_imports
 
