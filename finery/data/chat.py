@@ -32,7 +32,8 @@ class Renderer:
     """Makes samples of examples, many at once; one a process.
 
     `cutoff_len` is the longest sample in tokens, None for no limit. `mask_history` counts the last
-    turn only, `train_on_prompt` every token; `packing` keeps long texts, in pieces.
+    turn only, `train_on_prompt` every token; `packing` keeps long texts, in pieces. Raises
+    `TemplateError` if the chat template is not Jinja.
     """
 
     def __init__(

@@ -39,8 +39,8 @@ def turns(
     text = template.render(messages, tools)
     if tools and text == template.render(messages):
         raise TemplateError(
-            "the chat template has no place for tools; remove them, or use another"
-            " model.chat_template"
+            "the chat template has no place for tools; remove them, or set model.chat_template,"
+            " for instance to templates/chatml_tools.jinja"
         )
     spans = []
     for index in counted:

@@ -69,7 +69,8 @@ class ChatTemplate:
         try:
             self._compiled[with_tools] = _compile_jinja_template(text)
         except TemplateSyntaxError as error:
-            raise TemplateError(f"the chat template refuses it: {_line(error)}") from None
+            place = f"line {error.lineno}: {_line(error)}"
+            raise TemplateError(f"the chat template is not Jinja: {place}") from None
         return self._compiled[with_tools]
 
 

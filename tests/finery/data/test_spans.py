@@ -1,6 +1,8 @@
 """What templates do to thinking, tools and whole turns: counted as it is rendered, or refused."""
 
+import json
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,10 +10,12 @@ import pytest
 from finery.data.chat import Renderer
 from finery.data.examples import Example, Message
 from finery.data.samples import Sample
+from finery.data.template import TemplateError
 
 from . import families
 from .families import FAMILIES, QWEN3, Family
 
+TOOLS = Path(__file__).parents[3] / "templates/chatml_tools.jinja"
 TOOL = {
     "type": "function",
     "function": {
@@ -86,6 +90,37 @@ def test_arguments_of_a_call_as_a_template_wants_them(core: Any):
     )
 
 
+def test_the_template_for_tools_that_finery_brings(core: Any):
+    template = TOOLS.read_text(encoding="utf-8")
+    results = [{"role": "tool", "content": f"boats: {count}"} for count in (3, 4)]
+    chat = user("How many boats?"), call("I count."), *results, assistant("Three or four.")
+    called = '<tool_call>\n{"name": "boats", "arguments": {"harbour": "East"}}\n</tool_call>'
+    assert result(core, template, *chat, tools=(TOOL,)) == (
+        f"I count.\n{called}<|im_end|>Three or four.<|im_end|>"
+    )
+    tokenizer = families.tokenizer(core, Family(template, lambda a, _: a, eos="<|im_end|>"))
+    system = {"role": "system", "content": "Be brief."}
+    (prompt,) = Renderer(tokenizer).prompts([Example("d", 1, (system, *chat), (TOOL,))])
+    text = tokenizer.decode(prompt)
+    assert text.startswith("<|im_start|>system\nBe brief.\n\n# Tools\n")
+    assert json.dumps(TOOL) in text
+    assert text.endswith(
+        "<|im_end|>\n<|im_start|>user\n<tool_response>\nboats: 3\n</tool_response>\n"
+        "<tool_response>\nboats: 4\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_without_tools_it_is_chatml(core: Any):
+    chat = {"role": "system", "content": "S"}, user("?"), assistant("A"), user("!"), assistant("B")
+    for messages in (chat, chat[1:], chat[1:3]):
+        rendered = []
+        for template in (CHATML, TOOLS.read_text(encoding="utf-8")):
+            tokenizer = families.tokenizer(core, Family(template, lambda a, _: a))
+            (sample,) = Renderer(tokenizer).encode([Example("d", 1, messages)])
+            rendered.append(sample.input_ids.tolist())
+        assert rendered[0] == rendered[1]
+
+
 CHATML = FAMILIES["ChatML (Qwen 1.5)"].template
 LAST_TWO = "{% for m in messages[-2:] %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
 NO_ANSWERS = "{% for m in messages if m.role == 'user' %}{{ m.content }}\n{% endfor %}"
@@ -117,7 +152,6 @@ WORDS = "the chat template leaves out the assistant's words"
         (BACKWARDS, 1, CHANGES),
         (OPENS_THINKING, 1, "the chat template prompts for turn 2 with '<think>\\n' and writes it"),
         (OPENS_THINKING, 2, "the chat template prompts for turn 2 with '<think>\\n' and writes it"),
-        ("{{ messages[0].content", 1, "the chat template refuses it: "),
         ("{{ messages[0].content.nothing.here }}", 1, "the chat template refuses it: "),
         ("{{ messages[0].content + 1 }}", 1, "the chat template fails on it: "),
     ],
@@ -127,6 +161,12 @@ def test_templates_that_cannot_be_masked_are_refused(
 ):
     chat = [user("The first question?"), assistant("The first answer.")] * turns
     assert result(core, template, *chat).startswith(said)
+
+
+def test_a_template_that_is_not_jinja_is_refused_at_once(core: Any):
+    with pytest.raises(TemplateError, match="^the chat template is not Jinja: line 1: ") as caught:
+        result(core, "{{ messages[0].content", user("?"), assistant("A."))
+    assert "\n" not in str(caught.value)
 
 
 def test_the_last_turn_alone_needs_no_earlier_ones_unchanged(core: Any):
