@@ -127,16 +127,3 @@ def _text_ends(tokenizer: Any) -> tuple[str, str]:
     """What goes before a text, a first token if the tokenizer adds one by itself, and after it."""
     begun = tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
     return tokenizer.bos_token if begun else "", tokenizer.eos_token or ""
-
-
-def tokenize(tokenizer: Any, example: Example, cutoff_len: int) -> Sample:
-    """One example as a sample. Raises `TemplateError` naming the row."""
-    sample = Renderer(tokenizer, cutoff_len).encode([example])[0]
-    if isinstance(sample, Problem):
-        raise TemplateError(f"{example.dataset}: row {example.row}: {sample.problem}")
-    return sample
-
-
-def render_prompt(tokenizer: Any, messages: Sequence[Any]) -> str:
-    """The text that asks the model for its next turn."""
-    return Rendering(tokenizer).template.render(messages, add_generation_prompt=True)

@@ -164,7 +164,7 @@ def test_templates_that_cannot_be_masked_are_refused(
 
 
 def test_a_template_that_is_not_jinja_is_refused_at_once(core: Any):
-    with pytest.raises(TemplateError, match="^the chat template is not Jinja: line 1: ") as caught:
+    with pytest.raises(TemplateError, match=r"^the chat template is not Jinja: line 1: ") as caught:
         result(core, "{{ messages[0].content", user("?"), assistant("A."))
     assert "\n" not in str(caught.value)
 
