@@ -48,8 +48,9 @@ def keep_until_committed(folder: Path, stage: str) -> None:
 def forget_committed(root: Path = Path()) -> None:
     """Remove the checkpoints of the finished stages whose results are in dvc.lock."""
     for mark in (root / CHECKPOINTS).glob(f"*/*/{FINISHED}"):
-        if _committed_key(mark.read_text(), root) == mark.parent.name:
-            shutil.rmtree(mark.parent)
+        with suppress(FileNotFoundError):  # another stage that begins now does the same
+            if _committed_key(mark.read_text(), root) == mark.parent.name:
+                shutil.rmtree(mark.parent)
 
 
 def _dependency_key(stage: str) -> str:
