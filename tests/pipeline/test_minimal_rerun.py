@@ -113,6 +113,7 @@ SETTINGS = [
     setting("data.test", ["identity_test"], {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.variables.name", "Sorrel", {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.cutoff_len", 64, {"prepare"} | PACKAGE, FROM_PREPARE),
+    setting("data.packing", True, {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.val_size", 0.2, {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.calibration_samples", 8, {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.deduplicate", "exact", {"prepare"} | PACKAGE, FROM_PREPARE),

@@ -11,6 +11,7 @@ from finery.data.errors import DataError
 from finery.data.prepared import read_parquet
 from finery.params.data import DataParams
 from finery.tokenizers import load_tokenizer
+from finery.training.prepared import packed_length
 from stages.prepare import prepare
 
 OUTPUTS = ("train", "calibration", "test", "metrics", "rejected", "plot")
@@ -106,6 +107,16 @@ def test_the_same_bytes_twice_and_other_bytes_for_another_seed(
     }
     assert {"train/train.parquet", "train/validation.parquet"} <= changed
     assert "test/test.parquet" not in changed
+
+
+def test_packing_is_left_to_the_training_which_is_told(
+    datasets: Path, tiny_model: Path, tmp_path: Path
+):
+    packed = run(settings(packing=True), datasets, tiny_model, tmp_path / "packed")
+    plain = run(settings(), datasets, tiny_model, tmp_path / "plain")
+    assert (packed_length(packed["train"]), packed_length(plain["train"])) == (64, None)
+    files = [each["train"] / "train.parquet" for each in (packed, plain)]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_cutoff_that_leaves_no_answer(datasets: Path, tiny_model: Path, tmp_path: Path):
