@@ -1,10 +1,12 @@
-"""Read a dataset from a hub in a process of its own: the hubs read their environment on import."""
+"""Read datasets from a hub in a process of its own: the hubs read their environment on import."""
 
 import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,63 +17,47 @@ from pathlib import Path
 from finery.data.reading import open_dataset
 from finery.data.remote import refresh
 from finery.errors import UserError
-what, folder = sys.argv[1], Path(sys.argv[2])
-try:
-    if what == "refresh":
-        found = refresh(folder, ["d"])
-    else:
-        dataset = open_dataset(folder, "d", None)
-        found = [list(dataset.labels), [str(getattr(row, "text", row)) for row in dataset]]
-except UserError as error:
-    sys.exit("error: " + str(error))
-print(json.dumps([found, sorted({"torch", "transformers"} & set(sys.modules))]))
+for line in sys.stdin:
+    what, folder = json.loads(line)
+    try:
+        if what == "refresh":
+            found = refresh(Path(folder), ["d"])
+        else:
+            dataset = open_dataset(Path(folder), "d", None)
+            found = [list(dataset.labels), [str(getattr(row, "text", row)) for row in dataset]]
+    except UserError as error:
+        found = str(error)
+    assert not {"torch", "transformers"} & set(sys.modules)
+    print("answer", json.dumps(found), flush=True)
 """
 
 
 @dataclass
-class Reader:
-    """A machine with caches of its own, that knows one hub, and a folder with a dataset `d`."""
+class Machine:
+    """A machine with caches of its own, that knows one hub; its processes live with it."""
 
     home: Path
     endpoint: str
+    _processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
 
-    @property
-    def folder(self) -> Path:
-        return self.home / "raw"
+    def ask(self, what: str, folder: Path, **environment: str) -> Any:
+        """What `refresh` or `read` finds, or the message of its error."""
+        key = json.dumps(environment)
+        if key not in self._processes:
+            self._processes[key] = self._process(environment)
+        process = self._processes[key]
+        assert process.stdin and process.stdout
+        print(json.dumps([what, str(folder)]), file=process.stdin, flush=True)
+        for line in process.stdout:
+            if line.startswith("answer "):
+                return json.loads(line.removeprefix("answer "))
+        raise AssertionError("the process ended: its traceback is above")
 
-    @property
-    def revisions(self) -> dict[str, str]:
-        return json.loads((self.folder / "revisions.json").read_text())
+    def stop(self) -> None:
+        for process in self._processes.values():
+            process.communicate(timeout=60)
 
-    def describe(self, **entry: Any) -> None:
-        """Write dataset_info.json with this entry, of texts."""
-        self.folder.mkdir(exist_ok=True)
-        info = {"d": {"columns": {"prompt": "text"}} | entry}
-        (self.folder / "dataset_info.json").write_text(json.dumps(info))
-
-    def refresh(self, **environment: str) -> list[str]:
-        return self._run("refresh", environment)
-
-    def read(self, **environment: str) -> tuple[list[str], list[str]]:
-        """What the files are called, and the texts in them."""
-        labels, texts = self._run("read", environment)
-        return labels, texts
-
-    def error(self, what: str = "read", **environment: str) -> str:
-        """The one line that a failure says."""
-        done = self._process(what, environment)
-        assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
-        (line,) = done.stderr.partition("error: ")[2].splitlines()
-        return line
-
-    def _run(self, what: str, environment: dict[str, str]) -> Any:
-        done = self._process(what, environment)
-        assert done.returncode == 0, done.stderr
-        found, heavy = json.loads(done.stdout.splitlines()[-1])
-        assert heavy == []
-        return found
-
-    def _process(self, what: str, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def _process(self, more: dict[str, str]) -> subprocess.Popen[str]:
         mine = {
             "HF_HOME": str(self.home / "hf"),
             "HF_ENDPOINT": self.endpoint,
@@ -80,11 +66,34 @@ class Reader:
             "MODELSCOPE_CACHE": str(self.home / "modelscope"),
             "MODELSCOPE_HOME": str(self.home / "modelscope-home"),
             "MODELSCOPE_ENDPOINT": self.endpoint,
-            "XDG_CACHE_HOME": str(self.home / "cache"),
             "NO_PROXY": "127.0.0.1",
         }
         others = {key: value for key, value in os.environ.items() if not key.startswith(HUBS)}
-        command = [sys.executable, "-c", CODE, what, str(self.folder)]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=120, env=others | mine | more
+        return subprocess.Popen(
+            [sys.executable, "-c", CODE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=others | mine | more,
         )
+
+
+@contextmanager
+def machine(home: Path, endpoint: str) -> Iterator[Machine]:
+    made = Machine(home, endpoint)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def describe(place: Path, /, **entry: Any) -> None:
+    """Write a dataset_info.json with a dataset `d`, of texts."""
+    place.mkdir(exist_ok=True)
+    info = {"d": {"columns": {"prompt": "text"}} | entry}
+    (place / "dataset_info.json").write_text(json.dumps(info))
+
+
+def revisions(folder: Path) -> dict[str, str]:
+    """What revisions.json remembers."""
+    return json.loads((folder / "revisions.json").read_text())

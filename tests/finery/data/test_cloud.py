@@ -16,7 +16,7 @@ from finery.data.errors import DataError
 from finery.data.reading import open_dataset
 from finery.data.remote import refresh
 
-from .elsewhere import Reader
+from .elsewhere import describe
 
 
 class Web(BaseHTTPRequestHandler):
@@ -42,13 +42,13 @@ class Web(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[type[Web], Reader]]:
+def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[type[Web], str]]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     handler = type("Handler", (Web,), {"asked": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     Thread(target=server.serve_forever, daemon=True).start()
-    yield handler, Reader(tmp_path, f"http://127.0.0.1:{server.server_port}")
+    yield handler, f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
 
@@ -57,30 +57,32 @@ def texts(folder: Path) -> list[str]:
     return [row.text for row in open_dataset(folder, "d", None)]  # type: ignore[union-attr]
 
 
-def test_a_file_on_the_web(web: tuple[type[Web], Reader]) -> None:
-    handler, reader = web
-    url = f"{reader.endpoint}/rows.jsonl?raw=1"
-    reader.describe(cloud_file_name=url)
-    (change,) = refresh(reader.folder, ["d"])
+def test_a_file_on_the_web(tmp_path: Path, web: tuple[type[Web], str]) -> None:
+    handler, host = web
+    url = f"{host}/rows.jsonl?raw=1"
+    describe(tmp_path, cloud_file_name=url)
+    (change,) = refresh(tmp_path, ["d"])
     assert change.startswith(f"d: {url} (new) -> ")
-    assert texts(reader.folder) == ["one"]
-    assert open_dataset(reader.folder, "d", None).labels == (url,)
+    assert texts(tmp_path) == ["one"]
+    assert open_dataset(tmp_path, "d", None).labels == (url,)
     handler.asked.clear()
-    assert texts(reader.folder) == ["one"] and handler.asked == []
+    assert texts(tmp_path) == ["one"] and handler.asked == []
 
     handler.content = b'{"text": "two"}\n'
-    assert texts(reader.folder) == ["one"]
-    assert len(refresh(reader.folder, ["d"])) == 1 and refresh(reader.folder, ["d"]) == []
-    assert texts(reader.folder) == ["two"]
+    assert texts(tmp_path) == ["one"]
+    assert len(refresh(tmp_path, ["d"])) == 1 and refresh(tmp_path, ["d"]) == []
+    assert texts(tmp_path) == ["two"]
 
 
-def test_a_file_that_changed_before_it_was_fetched(web: tuple[type[Web], Reader]) -> None:
-    handler, reader = web
-    reader.describe(cloud_file_name=f"{reader.endpoint}/rows.jsonl")
-    refresh(reader.folder, ["d"])
+def test_a_file_that_changed_before_it_was_fetched(
+    tmp_path: Path, web: tuple[type[Web], str]
+) -> None:
+    handler, host = web
+    describe(tmp_path, cloud_file_name=f"{host}/rows.jsonl")
+    refresh(tmp_path, ["d"])
     handler.content = b'{"text": "two"}\n'
     with pytest.raises(DataError, match=r"is not what it was when .*; accept it with `finery data"):
-        texts(reader.folder)
+        texts(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -92,16 +94,18 @@ def test_a_file_that_changed_before_it_was_fetched(web: tuple[type[Web], Reader]
         ("/etc/rows.jsonl", "cannot be read; use s3://, gs://, gcs://, http://, https://"),
     ],
 )
-def test_what_cannot_be_had(web: tuple[type[Web], Reader], url: str, problem: str) -> None:
-    url = url.format(web[1].endpoint)
-    web[1].describe(cloud_file_name=url)
+def test_what_cannot_be_had(
+    tmp_path: Path, web: tuple[type[Web], str], url: str, problem: str
+) -> None:
+    url = url.format(web[1])
+    describe(tmp_path, cloud_file_name=url)
     with pytest.raises(DataError) as caught:
-        refresh(web[1].folder, ["d"])
+        refresh(tmp_path, ["d"])
     assert str(caught.value).startswith(f"{url}: {problem}") and "\n" not in str(caught.value)
 
 
 @pytest.fixture
-def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A bucket with a folder of two data files, on a server that speaks S3."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -123,7 +127,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
         files.mkdir("acme")
         for name, text in (("b.jsonl", '{"text": "2"}'), ("a.json", '[{"text": "1"}]'), ("x", "?")):
             files.pipe(f"acme/rows/{name}", text.encode())
-        yield Reader(tmp_path, f"http://127.0.0.1:{port}")
+        yield
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -138,15 +142,16 @@ def listens(port: int) -> bool:
         return False
 
 
-def test_a_bucket(bucket: Reader) -> None:
-    bucket.describe(cloud_file_name="s3://acme/rows")
-    assert len(refresh(bucket.folder, ["d"])) == 1
-    assert texts(bucket.folder) == ["1", "2"]
-    labels = open_dataset(bucket.folder, "d", None).labels
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket(tmp_path: Path) -> None:
+    describe(tmp_path, cloud_file_name="s3://acme/rows")
+    assert len(refresh(tmp_path, ["d"])) == 1
+    assert texts(tmp_path) == ["1", "2"]
+    labels = open_dataset(tmp_path, "d", None).labels
     assert labels == ("s3://acme/rows#a.json", "s3://acme/rows#b.jsonl")
-    bucket.describe(cloud_file_name="s3://acme/rows/b.jsonl")
-    refresh(bucket.folder, ["d"])
-    assert texts(bucket.folder) == ["2"]
-    bucket.describe(cloud_file_name="s3://acme/none")
+    describe(tmp_path, cloud_file_name="s3://acme/rows/b.jsonl")
+    refresh(tmp_path, ["d"])
+    assert texts(tmp_path) == ["2"]
+    describe(tmp_path, cloud_file_name="s3://acme/none")
     with pytest.raises(DataError, match=r"^s3://acme/none: no such file; check cloud_file_name$"):
-        refresh(bucket.folder, ["d"])
+        refresh(tmp_path, ["d"])
