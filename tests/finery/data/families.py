@@ -8,7 +8,16 @@ fallback as SentencePiece has it.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import PreTrainedTokenizerFast
 
 ALTERNATE = (
@@ -199,6 +208,29 @@ def sentence_piece() -> Tokenizer:
     )
     pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
     return _trained(core, [], [*pieces, *CONTROL])
+
+
+def legacy_llama() -> Tokenizer:
+    """As Llama 2's first tokenizer: a ▁ before all that follows a control token."""
+    core = sentence_piece()
+    space = normalizers.Replace(" ", "▁")
+    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), space])
+    return core
+
+
+def metaspace() -> Tokenizer:
+    """As newer ones: a ▁ before the text alone, made by the pre-tokenizer."""
+    core = sentence_piece()
+    core.normalizer = None
+    core.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    return core
+
+
+def trimmed_offsets() -> Tokenizer:
+    """As RoBERTa's: offsets leave out the space that a token begins with."""
+    core = byte_level()
+    core.post_processor = processors.ByteLevel(trim_offsets=True)
+    return core
 
 
 def _trained(core: Tokenizer, alphabet: list[str], special: list[str]) -> Tokenizer:

@@ -117,6 +117,19 @@ def test_the_tokens_are_those_of_transformers(known: Any):
     assert asked.tolist() == ids == ours[: len(ids)]
 
 
+@pytest.mark.parametrize("name", ["legacy_llama", "metaspace", "trimmed_offsets"])
+def test_what_counts_begins_where_the_prompt_ends_in_other_tokenizers(name: str):
+    core = getattr(families, name)()
+    for family in FAMILIES.values():
+        made = renderer(families.tokenizer(core, family))
+        for turn in (("Who? 你", " I am é  👩‍👩‍👧"), ("Again\n", "Me \n"), ("x", "你")):
+            example = chat(None, [turn])
+            (sample,), (prompt,) = made.encode([example]), made.prompts([example])
+            assert isinstance(sample, Sample)
+            assert int(np.argmax(sample.labels != -100)) == len(prompt)
+            assert sample.input_ids[: len(prompt)].tolist() == prompt.tolist()
+
+
 @anything
 @given(conversation=conversations)
 def test_the_quick_way_is_the_exact_way(known: Any, conversation: Any):
