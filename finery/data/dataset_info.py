@@ -156,7 +156,7 @@ class Entry(BaseModel):
             required |= {"columns.response": columns.response}
         if self.kind == "text" and (columns.history or columns.system or columns.tools):
             required["columns.response"] = None
-        given = "there are no defaults once others are given"
+        given = "an entry that names some has no defaults for the others"
         return [f"{key}: missing; name it, {given}" for key, name in required.items() if not name]
 
 

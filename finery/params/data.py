@@ -79,9 +79,12 @@ class DataParams(Section):
         if shares is None:
             return self
         if self.mix_strategy == "concat":
-            raise ValueError("interleave_probs: only with mix_strategy: interleave_under or other")
+            raise ValueError("interleave_probs: set mix_strategy to interleave_under or _over")
         if len(shares) != len(self.train):
-            raise ValueError(f"interleave_probs: {len(shares)} for {len(self.train)} datasets")
+            raise ValueError(
+                f"interleave_probs: needs one for each of train, {len(self.train)}, not"
+                f" {len(shares)}"
+            )
         if not isclose(total := sum(shares), 1, abs_tol=1e-6):
             raise ValueError(f"interleave_probs: they must add up to 1, not {total:g}")
         return self

@@ -68,7 +68,7 @@ def test_every_key_of_llama_factory(tmp_path: Path, source: str):
     assert entry(tmp_path, values).num_samples == 5
 
 
-MISSING = "missing; name it, there are no defaults once others are given"
+MISSING = "missing; name it, an entry that names some has no defaults for the others"
 
 
 @pytest.mark.parametrize(
