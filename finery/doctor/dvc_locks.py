@@ -13,7 +13,7 @@ NAME = "DVC locks"
 RWLOCK = Path(".dvc/tmp/rwlock")
 LOCK = Path(".dvc/tmp/lock")
 RUNS_DVC = ("dvc", "finery", "stages.", "flows", "pytest")
-REMOVE = f"if no run is on: rm {RWLOCK}"
+REMOVE = "run: finery recover"
 
 
 def locks() -> Iterator[Finding]:

@@ -85,4 +85,8 @@ def _plain(file: str) -> str:
 
 
 def _advice(file: str) -> str:
-    return "; restore it: git checkout dvc.lock" if file.endswith("dvc.lock") else ""
+    return (
+        "; restore it: finery recover, or git checkout dvc.lock"
+        if file.endswith("dvc.lock")
+        else ""
+    )

@@ -134,7 +134,7 @@ def test_the_lock_of_a_number_that_was_reused(project: Path, reused: str):
     found = only(locks())
     process.kill()
     process.wait()
-    assert found.level == "problem" and found.advice == f"if no run is on: rm {RWLOCK}"
+    assert found.level == "problem" and found.advice == "run: finery recover"
 
 
 def test_the_lock_of_a_run(project: Path):

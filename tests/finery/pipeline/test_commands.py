@@ -137,7 +137,7 @@ WRONG: dict[str, tuple[list[str], Callable[[Small], object], str]] = {
         ["why", "train"],
         lambda p: p.write("dvc.lock", "{\n"),
         "dvc.lock:2: not YAML: did not find expected node content; "
-        "restore it: git checkout dvc.lock",
+        "restore it: finery recover, or git checkout dvc.lock",
     ),
     "no settings": (
         ["status"],

@@ -86,11 +86,12 @@ WRONG: dict[str, tuple[Callable[[Small], object], str]] = {
     "dvc.lock has a merge conflict": (
         lambda p: p.write("dvc.lock", "<<<<<<< HEAD\nschema: '2.0'\n"),
         "dvc.lock:2: not YAML: mapping values are not allowed in this context; "
-        "restore it: git checkout dvc.lock",
+        "restore it: finery recover, or git checkout dvc.lock",
     ),
     "dvc.lock is empty": (
         lambda p: p.write("dvc.lock", ""),
-        "dvc.lock: schema: required key not provided; restore it: git checkout dvc.lock",
+        "dvc.lock: schema: required key not provided; restore it: finery recover, or git checkout"
+        " dvc.lock",
     ),
     "params.yaml is not YAML": (
         lambda p: p.write("params.yaml", "train: {"),
