@@ -26,6 +26,9 @@ from finery.upstream.branch import fetched, merge, start_of
 from finery.upstream.errors import UpstreamError
 from flows.retrain_outcome import BadData, BadSettings, FailedGate
 
+SHOWN = 3
+"""Lines of a reason."""
+
 
 def refresh(root: Path, checkout: Path, run: Run, target: str) -> str:
     """Bring the checkout to the newest of everything; the commit of the project it starts from."""
@@ -58,10 +61,18 @@ def _new_revisions(checkout: Path) -> list[str]:
 
 def validate(checkout: Path) -> None:
     """What can be known to be wrong before time is spent, by the code of that commit."""
-    command = [sys.executable, "-m", "finery.cli", "check"]
+    _finery(checkout, BadSettings, "check")
+    if load(checkout / "params.yaml").data.on_bad_row == "fail":
+        _finery(checkout, BadData, "data", "check")
+
+
+def _finery(checkout: Path, error: type[BadSettings | BadData], *arguments: str) -> None:
+    command = [sys.executable, "-m", "finery.cli", *arguments]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
     if done.returncode:
-        raise BadSettings("; ".join(done.stderr.strip().splitlines()))
+        lines = done.stderr.strip().splitlines()
+        more = [f"and {len(lines) - SHOWN} lines more"] if len(lines) > SHOWN else []
+        raise error("; ".join([*lines[:SHOWN], *more]))
 
 
 def check_ran(outcomes: Sequence[Outcome]) -> None:

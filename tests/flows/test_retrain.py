@@ -35,6 +35,12 @@ MANY = (
     "kill",
     "nothing new",
 )
+DATASETS = {
+    "identity": {"file_name": "served.json"},
+    "handbook": {"file_name": "tracked.json"},
+    "identity_test": {"file_name": "tests.json"},
+    "handbook_test": {"file_name": "tests.json"},
+}
 TESTS = [{"instruction": f"Question {n}?", "output": f"Answer {n}."} for n in range(80)]
 
 
@@ -48,9 +54,9 @@ def world(tmp_path: Path, prefect_page: str) -> Iterator[World]:
     params = params.replace(", handbook_test.keyword_match]", "]")
     (source / "params.yaml").write_text(params)
     (source / ".gitignore").write_text(IGNORED)
-    (source / "tests.json").write_text(json.dumps(TESTS))
     (source / "data/raw").mkdir(parents=True)
-    shutil.copy(ROOT / "data/raw/dataset_info.json", source / "data/raw")
+    (source / "data/raw/dataset_info.json").write_text(json.dumps(DATASETS))
+    (source / "data/raw/tests.json").write_text(json.dumps(TESTS))
     (source / "data/raw/served.json").write_text(json.dumps(TESTS[:10]))
     (source / "data/raw/tracked.json").write_text(json.dumps(TESTS[10:20]))
     around = environment(tmp_path, prefect_page) | {"PYTHONPATH": str(ROOT)}
@@ -95,8 +101,9 @@ def test_a_full_disk_ends_the_night_and_the_next_one_goes_on(world: World) -> No
 def test_a_model_that_misses_the_gate_is_not_released(world: World) -> None:
     world.build(world.folder / "source")
     world.night("nothing new")
-    world.good[world.served].clear()
-    world.commit(world.tracked, "[]")
+    for row in (*world.good[world.served], *world.good[world.tracked]):
+        row["output"] = "No answer."
+    world.commit(world.tracked, json.dumps(world.good[world.tracked]))
     night = world.night("nothing new")
     assert night.run.outcome == "failed gate"
     assert night.run.reason == "gate: merged: identity_test.keyword_match is 0.0, below 0.05"
@@ -150,3 +157,18 @@ def test_edits_in_the_working_tree_are_left_alone(world: World) -> None:
     assert (world.project / "dvc.lock").read_text() == (
         world.project / ".finery/retrain/dvc.lock"
     ).read_text()
+
+
+@pytest.mark.slow
+def test_a_dataset_on_the_web_goes_to_its_newest_revision(world: World) -> None:
+    world.build(world.folder / "source")
+    feed = {"feed": {"cloud_file_name": f"{world.server.url}/rows.json"}}
+    world.commit("data/raw/dataset_info.json", json.dumps(DATASETS | feed))
+    params = (world.team / "params.yaml").read_text()
+    world.commit("params.yaml", params.replace("train: [identity,", "train: [feed, identity,"))
+    night = world.night("nothing new")
+    assert night.run.outcome == "released"
+    (line,) = [line for line in night.run.changed if line.startswith("feed: ")]
+    assert "(new) -> " in line
+    assert world.server.url in (world.project / "data/raw/revisions.json").read_text()
+    assert world.night("nothing new").run.outcome == "nothing changed"

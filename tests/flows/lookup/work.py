@@ -35,7 +35,7 @@ def train() -> None:
 
 def evaluate() -> None:
     answers = json.loads(MODEL.read_text())["answers"]
-    tests = json.loads(Path("tests.json").read_text())
+    tests = json.loads(Path("data/raw/tests.json").read_text())
     samples = [sample(test, answers.get(test["instruction"])) for test in tests]
     right = sum(each["keyword_match"] for each in samples) / len(samples)
     write(REPORTS / "samples.jsonl", "".join(json.dumps(each) + "\n" for each in samples))
