@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from finery.data.control_tokens import ControlTokenError
 from finery.data.encoding import Encoded, Encoder
 from finery.data.examples import Example
-from finery.data.rendering import ControlTokenError, Rendering
+from finery.data.rendering import Rendering
 from finery.data.samples import Sample, chat_sample, text_sample
 from finery.data.spans import Span
 from finery.data.template import TemplateError
@@ -88,7 +89,7 @@ class Renderer:
         """The texts of an example: one, or of a preference two."""
         if example.text is not None:
             before, after = self._text_ends
-            self._rendering.refuse_control_tokens([{"role": "text", "content": example.text}])
+            self._rendering.control.refuse_in("text", example.text)
             return [(before + example.text + after, [])]
         chosen, rejected = example.chosen, example.rejected
         answers = [[]] if chosen is None or rejected is None else [[chosen], [rejected]]

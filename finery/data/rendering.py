@@ -7,13 +7,12 @@ letter, what was learnt with these words in it; if not, the turns are found the 
 the template provably only prints the words (`finery.data.verbatim`), no rendering is needed.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Any
 
+from finery.data.control_tokens import ControlTokens
 from finery.data.examples import Message
 from finery.data.spans import Span, Tools, end_of_turn, leaves_open, turns
 from finery.data.template import ChatTemplate, TemplateError
@@ -21,10 +20,6 @@ from finery.data.template import ChatTemplate, TemplateError
 Shape = tuple[str, ...]
 PADDING = "\u2003"
 """White space that no template has of its own."""
-
-
-class ControlTokenError(TemplateError):
-    """Words that read as a control token would become one, and end the turn early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +36,19 @@ class Skeleton:
     """For each message, whether its words are trimmed; None if that is not all that can happen."""
 
     def filled(self, words: Sequence[str]) -> str:
-        pieces = [piece for pair in zip(self.around, words, strict=False) for piece in pair]
-        return "".join([*pieces, self.around[-1]])
+        pieces = self.around[:1]
+        for said, around in zip(words, self.around[1:], strict=True):
+            pieces += said, around
+        return "".join(pieces)
 
     def spans(self, words: Sequence[str]) -> list[Span]:
-        sizes = (len(around) + len(said) for around, said in zip(self.around, words, strict=False))
-        ends = list(accumulate(sizes))
-        return [
-            (ends[i] - len(words[i]) - before, ends[i] + after) for i, before, after in self.turns
-        ]
+        spans, end, done = [], 0, 0
+        for index, before, after in self.turns:
+            for number in range(done, index + 1):
+                end += len(self.around[number]) + len(words[number])
+            done = index + 1
+            spans.append((end - len(words[index]) - before, end + after))
+        return spans
 
 
 class Rendering:
@@ -59,8 +58,8 @@ class Rendering:
         self.template = ChatTemplate(tokenizer)
         self._skeletons: dict[Shape, Skeleton | None] = {}
         self._prints_words_only = self.template.prints_words_only()
-        self._control, self._control_begins = _control_tokens(tokenizer)
-        self._end_of_turn = end_of_turn(self.template, self._control)
+        self.control = ControlTokens(tokenizer)
+        self._end_of_turn = end_of_turn(self.template, self.control.pattern)
         self._ending = (tokenizer.eos_token or "") if leaves_open(self.template) else ""
 
     def conversation(
@@ -71,7 +70,7 @@ class Rendering:
         If the template writes nothing to end the last turn, the tokenizer's end of sequence does:
         otherwise a model would learn never to stop. Raises `TemplateError`.
         """
-        self.refuse_control_tokens(messages, tools)
+        self.control.refuse(messages, tools)
         found = None if tools else self._by_skeleton(messages, last_only)
         text, spans = found or self._turns(messages, tools, _counted(messages, last_only))
         if self._ending:
@@ -79,28 +78,14 @@ class Rendering:
             text, spans[-1] = text[:end] + self._ending, (start, end + len(self._ending))
         return text, spans
 
-    def refuse_control_tokens(self, messages: Sequence[Message], tools: Tools = ()) -> None:
-        """Raises `ControlTokenError` if what is said reads as one of the tokenizer's own."""
-        for message in messages:
-            words = message["content"] if len(message) == 2 else _json(message)
-            if self._may_control(words) and (found := self._control.search(words)):
-                raise ControlTokenError(
-                    f"{message['role']}: contains the control token {found[0]}; remove it"
-                )
-        if tools and (found := self._control.search(_json(tools))):
-            raise ControlTokenError(f"tools: contain the control token {found[0]}; remove it")
-
-    def _may_control(self, words: str) -> bool:
-        """Looking for a character is many times as fast as looking for one of many words."""
-        return any(character in words for character in self._control_begins)
-
     def _by_skeleton(
         self, messages: Sequence[Message], last_only: bool
     ) -> tuple[str, list[Span]] | None:
         """None if the template does more than to put the words, or them trimmed, into a frame."""
-        if any(len(message) != 2 for message in messages):
+        roles = [message["role"] for message in messages if len(message) == 2]
+        if len(roles) < len(messages):
             return None
-        shape = ("last" if last_only else "all", *(message["role"] for message in messages))
+        shape = ("last" if last_only else "all", *roles)
         if shape not in self._skeletons:
             self._skeletons[shape] = self._learnt(shape[1:], last_only)
         if (skeleton := self._skeletons[shape]) is None:
@@ -152,16 +137,3 @@ class Rendering:
 def _counted(messages: Sequence[Message], last_only: bool) -> list[int]:
     said = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
     return said[-1:] if last_only else said
-
-
-def _control_tokens(tokenizer: Any) -> tuple[re.Pattern[str], set[str]]:
-    """What finds a control token in a text, and the characters that they begin with."""
-    added = tokenizer.added_tokens_decoder.values()
-    special = {token.content for token in added if token.special} | {*tokenizer.all_special_tokens}
-    longest_first = map(re.escape, sorted(special, key=len, reverse=True))
-    begins = {token[0] for token in special}
-    return re.compile(f"({'|'.join(longest_first) or '(?!)'})"), begins
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

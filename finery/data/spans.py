@@ -5,17 +5,16 @@ is served, and ends with the template's end-of-turn token. Templates say neither
 by rendering parts of the conversation, some with a mark in them, and proven in the whole text.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
 from finery.data.examples import Message
+from finery.data.lost_words import refuse_lost_turns, refuse_lost_words
 from finery.data.template import ChatTemplate, TemplateError
 
 MARK = "\ue0f0end\ue0f1"
-THINKING = re.compile("</?think>")
 Span = tuple[int, int]
 Tools = Sequence[dict[str, Any]]
 CHANGED = (
@@ -46,9 +45,9 @@ def turns(
     for index in counted:
         start = _start(template, messages, tools, index, text)
         end = _end(template, messages, tools, index, text, end_of_turn)
-        _refuse_lost_words(messages[index], text[start:end], index == len(messages) - 1)
+        refuse_lost_words(messages[index], text[start:end], index == len(messages) - 1)
         spans.append((start, end))
-    _refuse_lost_turns(text, messages)
+    refuse_lost_turns(text, messages)
     return text, spans
 
 
@@ -128,31 +127,3 @@ def _parted(text: str) -> tuple[str, str]:
     if not mark:
         raise TemplateError("the chat template leaves out the assistant's words")
     return before, after.replace(MARK, "")  # the name of a tool may come back with its result
-
-
-def _refuse_lost_words(message: Message, turn: str, last: bool) -> None:
-    """Templates may drop the thinking of earlier turns; nothing else, and not that of the last."""
-    *thoughts, words = THINKING.split(message.get("content") or "")
-    if words.strip() not in turn:
-        raise TemplateError("the chat template leaves out the assistant's words")
-    thoughts.append(message.get("reasoning_content") or "")
-    if last and any(thought.strip() not in turn for thought in thoughts):
-        raise TemplateError(
-            "the chat template leaves out the thinking of the last turn; remove it, or use"
-            " another model.chat_template"
-        )
-
-
-def _refuse_lost_turns(text: str, messages: Sequence[Message]) -> None:
-    """What is said to the model must be there, in its order; a system prompt wherever it is put."""
-    position = 0
-    for number, message in enumerate(messages, 1):
-        if message["role"] == "assistant":
-            continue
-        words = (message.get("content") or "").strip()
-        escaped = json.dumps(words, ensure_ascii=False)[1:-1]
-        since = 0 if message["role"] == "system" else position
-        found = max(text.find(words, since), text.find(escaped, since))
-        if found < 0:
-            raise TemplateError(f"the chat template leaves out turn {number} ({message['role']})")
-        position = found if message["role"] != "system" else position

@@ -76,7 +76,8 @@ LLAMA3 = (
     "{{ '<|start_header_id|>system<|end_header_id|>\n\nToday Date: ' + today + '\n\n' }}"
     "{% if messages and messages[0].role == 'system' %}{{ messages[0].content | trim }}"
     "{% set turns = messages[1:] %}{% else %}{% set turns = messages %}{% endif %}"
-    "{{ '<|eot_id|>' }}{% for m in turns %}{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' }}"
+    "{{ '<|eot_id|>' }}{% for m in turns %}"
+    "{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' }}"
     "{{ m.content | trim }}{{ '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}"
     "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
