@@ -101,9 +101,9 @@ def s3_server(folder: Path) -> Iterator[str]:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(folder)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "nanio", "serve", "--host", "127.0.0.1", "--port", str(port)]
-        + ["--data-dir", str(folder), "--log-level", "error", "--no-access-log"],
+        [sys.executable, "-m", "nanio", "serve", *options, "--log-level", "error"],
         env=os.environ | {"NANIO_ACCESS_KEY": KEY, "NANIO_SECRET_KEY": SECRET},
     )
     try:
