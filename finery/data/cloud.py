@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from finery.data.dataset_info import Entry
+from finery.data.entries import Entry
 from finery.data.errors import DataError
 from finery.data.rows import TYPES
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from finery.data.bad_rows import FieldError
-from finery.data.dataset_info import Entry
+from finery.data.entries import Entry
 from finery.data.examples import Message
 from finery.data.fields import Fields, shown
 from finery.data.tool_calls import message, parse_calls, tool_call

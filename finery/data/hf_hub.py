@@ -3,7 +3,7 @@
 import glob
 from pathlib import Path
 
-from finery.data.dataset_info import Entry
+from finery.data.entries import Entry
 from finery.data.errors import DataError
 from finery.data.split_files import CARD, readable, split_files
 from finery.hub_errors import hf_in_one_line

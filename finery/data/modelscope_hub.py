@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from finery.data.dataset_info import Entry
+from finery.data.entries import Entry
 from finery.data.errors import DataError
 from finery.data.split_files import CARD, readable, split_files
 from finery.hub_errors import modelscope_in_one_line

@@ -8,7 +8,8 @@ from typing import Any
 from finery.data import alpaca, conversations
 from finery.data.bad_rows import BadRow as BadRow
 from finery.data.bad_rows import FieldError
-from finery.data.dataset_info import DATASET_INFO, Entry, Kind, find
+from finery.data.dataset_info import DATASET_INFO, find
+from finery.data.entries import Entry, Kind
 from finery.data.errors import DataError
 from finery.data.examples import Example
 from finery.data.fields import Fields, shown
@@ -50,7 +51,7 @@ class Dataset:
         Raises `DataError` where a file cannot be read any further, and at the end if a column
         that dataset_info.json names was in no row.
         """
-        unseen = {name for name in self.entry.columns.named if name}
+        unseen = set(self.entry.columns.named)
         for file, label in zip(self.files, self.labels, strict=True):
             for row in read_rows(file, self.entry.columns.kto_tag, label):
                 if unseen and isinstance(row, Row):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from finery.data import cloud, hf_hub, modelscope_hub
-from finery.data.dataset_info import Entry, find
+from finery.data.dataset_info import find
+from finery.data.entries import Entry
 from finery.data.errors import DataError
 from finery.revisions import pin, pinned
 

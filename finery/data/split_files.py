@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from finery.data.dataset_info import Entry
+from finery.data.entries import Entry
 from finery.data.errors import DataError
 from finery.data.rows import TYPES
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from finery.data.dataset_info import Entry, find
+from finery.data.dataset_info import find
+from finery.data.entries import Entry
 from finery.data.errors import DataError
 
 ROLES = {"role_tag": "role", "content_tag": "content", "user_tag": "u", "assistant_tag": "a"}
@@ -75,11 +76,13 @@ MISSING = "missing; name it, an entry that names some has no defaults for the ot
     "values, problem",
     [
         ({}, "d.file_name: missing; name a file, or set hf_hub_url, ms_hub_url or cloud_file_name"),
-        ({"script_url": "x.py"},
-         "d.script_url: runs code of the dataset's author, which is refused;"
-         " download its files: file_name"),
+        *[
+            (more | {"script_url": "x.py"}, "d.script_url: runs code of the dataset's author,"
+             " which is refused; remove it, and set file_name")
+            for more in ({}, {"file_name": "x"}, {"cloud_file_name": "s3://x"})
+        ],
         ({"om_hub_url": "a/b"},
-         "d.om_hub_url: openMind is not read; download its files: file_name"),
+         "d.om_hub_url: openMind is not read; remove it, and download its files"),
         ({"file_nam": "x"}, "d.file_nam: not known here; did you mean 'file_name'?"),
         ({"file_name": "x", "columns": {"promt": "q"}},
          "d.columns.promt: not known here; did you mean 'prompt'?"),
@@ -114,6 +117,11 @@ def test_what_is_wrong(tmp_path: Path, values: Any, problem: str):
     with pytest.raises(DataError) as caught:
         entry(tmp_path, values)
     assert str(caught.value) == f"{tmp_path}/dataset_info.json: {problem}"
+
+
+def test_a_hub_comes_before_a_script(tmp_path: Path):
+    values = {"hf_hub_url": "a/b", "om_hub_url": "c/d", "script_url": "x.py", "file_name": "x"}
+    assert entry(tmp_path, values).remote
 
 
 def test_an_entry_that_nobody_asked_for_may_be_wrong(tmp_path: Path):
