@@ -49,7 +49,7 @@ def retrain(
     """
     try:
         with recorded(root) as run:
-            _ending(run, partial(_retrain, root, run, branch, onto, stage, push))
+            _ending(root, run, partial(_retrain, root, run, branch, onto, stage, push))
     except UserError as error:
         return Failed(message=str(error))
     create_markdown_artifact(f"**{run.outcome}**: {run.reason}", key="retrain")
@@ -58,13 +58,13 @@ def retrain(
     return Failed(message=f"{run.outcome}: {run.reason}")
 
 
-def _ending(run: Run, work: Callable[[], None]) -> None:
+def _ending(root: Path, run: Run, work: Callable[[], None]) -> None:
     """Do the work; if it ends with an error, that is the outcome of the run."""
     try:
         work()
     except Exception as error:
-        said = str(error).replace(f"{CHECKOUT}/", "")  # files as the project names them
-        run.outcome, run.reason = outcome_of(error), said or type(error).__name__
+        run.outcome, reason = outcome_of(error, root)
+        run.reason = reason.replace(f"{CHECKOUT}/", "")  # files as the project names them
         if run.outcome == "failed" and not isinstance(error, UserError):
             run.reason = f"{type(error).__name__}: {error}"
             raise

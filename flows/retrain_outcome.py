@@ -1,5 +1,8 @@
 """What a retraining came to, in two words: the error that ended it says which."""
 
+import shutil
+from pathlib import Path
+
 from finery.data.errors import DataError
 from finery.errors import PipelineError, UserError
 from finery.params.schema import ParamsError
@@ -34,10 +37,16 @@ OUTCOMES = {
     NotPushed: "not delivered",
 }
 FULL = ("No space left on device", "Disk quota exceeded", "disk is full")
+NO_ROOM = 64 * 1024
+"""Bytes; with less, whatever failed failed for that, though git does not say so."""
 
 
-def outcome_of(error: Exception) -> str:
-    """Its name on record; "failed" for what has none of its own."""
-    if any(words in str(error) for words in FULL):
-        return "disk full"
-    return next((name for kind, name in OUTCOMES.items() if isinstance(error, kind)), "failed")
+def outcome_of(error: Exception, root: Path) -> tuple[str, str]:
+    """What a run is called that ended with an error, and the reason; "failed" for any other."""
+    reason = str(error) or type(error).__name__
+    if any(words in reason for words in FULL):
+        return "disk full", reason
+    if shutil.disk_usage(root).free < NO_ROOM:
+        return "disk full", f"{reason} (the disk is full)"
+    kinds = (name for kind, name in OUTCOMES.items() if isinstance(error, kind))
+    return next(kinds, "failed"), reason
