@@ -106,17 +106,18 @@ def _end(
     if words + rest != text:
         raise TemplateError("the chat template changes the assistant's words")
     _, tail = _parted(template.render(marked[: index + 1], tools))
-    before, found, _ = tail.partition(end_of_turn) if end_of_turn else (tail.rstrip(), "", "")
-    if not rest.startswith(before + found):
+    if end_of_turn and end_of_turn in tail:
+        tail = tail[: tail.index(end_of_turn)] + end_of_turn
+    if not rest.startswith(tail.rstrip()):
         raise TemplateError(CHANGED)
-    return len(words) + len(before) + len(found)
+    return len(words) + len(tail.rstrip())
 
 
 def _marked(message: Message) -> Message:
     """A turn with a mark behind its words; behind the name of what it calls last, if it does."""
     calls = message.get("tool_calls")
     if not calls:
-        return message | {"content": message["content"] + MARK}
+        return message | {"content": (message.get("content") or "") + MARK}
     last = calls[-1]
     function = last["function"] | {"name": last["function"]["name"] + MARK}
     return message | {"tool_calls": [*calls[:-1], last | {"function": function}]}

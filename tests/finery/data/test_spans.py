@@ -83,6 +83,14 @@ def test_calls_of_tools_are_counted_and_their_results_are_not(core: Any):
     )
 
 
+def test_a_call_may_end_in_a_token_of_its_own(core: Any):
+    ends = "{{ '<|im_end|>\n' }}{% elif"
+    assert ends in QWEN3
+    template = QWEN3.replace(ends, "{{ '<|end|>\n' if m.tool_calls else '<|im_end|>\n' }}{% elif")
+    counted = result(core, template, user("?"), call("I count."), tools=(TOOL,))
+    assert counted.endswith("</tool_call><|end|>")
+
+
 def test_arguments_of_a_call_as_a_template_wants_them(core: Any):
     wants_text = QWEN3.replace("c.function.arguments | tojson", "'' + c.function.arguments")
     assert result(core, wants_text, user("?"), call(), tools=(TOOL,)) == (
