@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+SEGMENTS = 1 << 16
+"""Bytes to remember what repeats between special tokens by: a system prompt, not the rows."""
 PROBE = (
     'I\'ll pay  $1,234.50 for 3 cafés\n\n\tand NAÏVE Straße—don’t! {"a": [1, null]} x_1 = 10**9;'
     "\r\n请用中文回答：第１２题的答案是“三百”。ひらがなとカタカナ。한국어 مرحبا Привет नमस्ते"
@@ -24,7 +26,7 @@ PROBE = (
 Positions = Sequence[Sequence[int]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made by the million, and twice as quickly
 class Encoded:
     """The tokens of a text (int32), and the first that begins at each asked position, or after."""
 
@@ -128,6 +130,7 @@ def _fastokens(tokenizer: Any) -> Any:
 
         fast = Tokenizer.from_json_str(tokenizer.backend_tokenizer.to_str())
         texts = [PROBE, "".join([PROBE, *tokenizer.all_special_tokens, PROBE])]
+        fast.enable_segment_cache(SEGMENTS)
         ids = [fast.encode(text).ids for text in texts]
     except (ImportError, ValueError, NotImplementedError):
         return None

@@ -8,7 +8,7 @@ Message = dict[str, Any]
 tools is an assistant's message with `tool_calls`, reasoning is its `reasoning_content`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made by the million, and twice as quickly
 class Example:
     """One row: a text, a conversation, or a conversation with two answers or a verdict.
 

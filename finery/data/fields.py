@@ -11,7 +11,7 @@ VARIABLE = re.compile(r"\{\{(\w+)\}\}")
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made by the million, and twice as quickly
 class Fields:
     """A row and the values of its {{variables}}; with None, {{...}} are words like any others."""
 

@@ -10,7 +10,7 @@ from finery.data.template import TemplateError
 IGNORED = -100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: made by the million, and twice as quickly
 class Sample:
     """Tokens to train on: int32 arrays; `labels` is `input_ids` where the loss counts, else -100.
 

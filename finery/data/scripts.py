@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-LOOKED_AT = 200
+LOOKED_AT = 64
 SCRIPTS = {
     "Latin": "A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ",
     "Han": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",
