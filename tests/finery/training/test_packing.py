@@ -155,22 +155,26 @@ def test_no_token_is_predicted_from_another_sample():
     assert batch.keys() == {"input_ids", "labels", "position_ids"}
 
 
-def test_the_trainer_has_the_same_loss_packed_and_not(data: Path, tiny_model: Path):
+def test_the_trainer_has_the_same_loss_and_gradients_packed_and_not(data: Path, tiny_model: Path):
     def evaluated() -> Any:
         params = TrainParams(precision="fp32", per_device_batch_size=10)
         trainer = build_trainer(params, tiny_model, data, data / "checkpoints")
         loss = trainer.evaluate()["eval_loss"]
         batch = next(iter(trainer.get_train_dataloader()))
-        with torch.no_grad():
-            total = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=1)
-        return len(trainer.train_dataset), loss, total.item()
+        total = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=1)
+        total.backward()
+        named = trainer.model.named_parameters()
+        gradients = {name: weight.grad for name, weight in named if "lora_B" in name}
+        return len(trainer.train_dataset), loss, total.item(), gradients
 
-    rows, loss, total = evaluated()
+    rows, loss, total, gradients = evaluated()
     pack_to(data, 48)
-    packed_rows, packed_loss, packed_total = evaluated()
+    packed_rows, packed_loss, packed_total, packed_gradients = evaluated()
     assert rows == len(SIZES) and packed_rows < rows
     assert packed_loss == pytest.approx(loss, rel=1e-4)
     assert packed_total == pytest.approx(total, rel=1e-4)
+    assert gradients and max(gradient.abs().max() for gradient in gradients.values()) > 0.1
+    torch.testing.assert_close(packed_gradients, gradients, atol=1e-3, rtol=1e-3)
 
 
 def test_packed_training_runs(data: Path, tiny_model: Path):
