@@ -23,6 +23,7 @@ from finery.pipeline.status import StageStatus, unknown
 from flows.cluster import Cluster
 from flows.command_line import command_line
 from flows.here import Here
+from flows.lifeline import end_with_runner
 from flows.report import publish, show
 from flows.server import server
 
@@ -43,6 +44,7 @@ def pipeline(
     became of each. `engine` is where stages run: in this checkout, or on the workers of a Ray or
     Dask cluster at `address`, which clone `repo`.
     """
+    end_with_runner()
     try:
         with only_run(root), _engine(root, engine, address, repo) as where:
             for healed in where.prepare():

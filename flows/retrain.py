@@ -25,6 +25,7 @@ from finery.retraining.report import show
 from finery.upstream.branch import branch_of
 from flows import retrain_steps as steps
 from flows.command_line import command_line
+from flows.lifeline import end_with_runner
 from flows.pipeline import run as run_pipeline
 from flows.retrain_outcome import outcome_of
 from flows.server import server
@@ -47,6 +48,7 @@ def retrain(
 
     The state says what became of it, and so does `finery.retraining.record`.
     """
+    end_with_runner()
     try:
         with recorded(root) as run:
             _ending(root, run, partial(_retrain, root, run, branch, onto, stage, push))

@@ -1,0 +1,101 @@
+"""Retraining by itself: the deployment that `finery schedule` serves, and what ends with it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+
+from flows.schedule import NEW_DATA
+
+pytestmark = pytest.mark.usefixtures("prefect_page")
+PATIENCE = 120
+ROOT = Path(__file__).resolve().parents[2]
+SLEEP = """\
+import time
+from finery.under_dvc import end_with_dvc
+
+end_with_dvc([])
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def scheduled(
+    diamond: Callable[..., Path], prefect_page: str
+) -> Iterator[tuple[Path, "subprocess.Popen[bytes]"]]:
+    """A project whose first stage takes minutes, and `finery schedule` at work in it."""
+    root = diamond(first=f"{sys.executable} sleep.py")
+    (root / "sleep.py").write_text(SLEEP)
+    shutil.copytree(ROOT / "data/raw", root / "data/raw")
+    author = {"GIT_AUTHOR_NAME": "T", "GIT_AUTHOR_EMAIL": "t@example.org"}
+    git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", "config", "user.name", "T"], cwd=root, check=True)
+    subprocess.run(["git", "config", "user.email", "t@example.org"], cwd=root, check=True)
+    subprocess.run([*git, "add", "."], cwd=root, check=True)
+    subprocess.run([*git, "commit", "--quiet", "-m", "Diamond"], cwd=root, check=True)
+    with (root / "schedule.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.schedule", "--cron", "0 3 * * *"],
+            cwd=root,
+            env=os.environ | author | {"PREFECT_API_URL": f"{prefect_page}/api"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield root, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """What `look` finds, once it finds something."""
+    deadline = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.5)
+    return found
+
+
+def ask(path: str) -> Any:
+    with get_client(sync_client=True) as client:
+        return client.request("POST", path, json={}).json()
+
+
+def test_new_data_starts_one_run_at_a_time_that_ends_with_the_schedule(
+    scheduled: tuple[Path, "subprocess.Popen[bytes]"],
+) -> None:
+    root, process = scheduled
+    (deployment,) = until(lambda: ask("/deployments/filter"))
+    assert [each["schedule"]["cron"] for each in deployment["schedules"]] == ["0 3 * * *"]
+    assert deployment["global_concurrency_limit"]["limit"] == 1
+    assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+
+    until(lambda: "On new data" in [each["name"] for each in ask("/automations/filter")])
+    for _ in range(2):
+        emit_event(NEW_DATA, resource={"prefect.resource.id": "finery.data"})
+    stage = until(lambda: sleeping(root))
+    mine = [each for each in ask("/flow_runs/filter") if each["deployment_id"] == deployment["id"]]
+    assert [each["state_type"] for each in mine].count("RUNNING") == 1
+
+    process.send_signal(signal.SIGKILL)
+    until(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE)
+
+
+def sleeping(root: Path) -> psutil.Process | None:
+    """The stage under way, in the checkout that retraining works in."""
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        found = process.info
+        if found["cwd"] == str(root / ".finery/retrain") and "sleep.py" in (found["cmdline"] or []):
+            return process
+    return None
