@@ -241,7 +241,7 @@ def verify(package: PackageFolder) -> None:
 @data_app.command("check")
 def check_data(names: DatasetNames = None) -> None:
     """Validate every row of the datasets: file, row, column, what is wrong."""
-    from finery.data_check import check_datasets
+    from finery.data.reading import check_datasets
 
     with _one_line_errors():
         params = _data_settings()

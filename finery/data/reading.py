@@ -1,13 +1,12 @@
 """A dataset by its name: its files, and its rows as examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from finery.data import alpaca, conversations
 from finery.data.bad_rows import BadRow as BadRow
-from finery.data.bad_rows import FieldError
+from finery.data.bad_rows import FieldError, Tally
+from finery.data.converting import said_by
 from finery.data.dataset_info import DATASET_INFO, find
 from finery.data.entries import Entry, Kind
 from finery.data.errors import DataError
@@ -15,9 +14,6 @@ from finery.data.examples import Example
 from finery.data.fields import Fields, shown
 from finery.data.remote import remote_files
 from finery.data.rows import TYPES, Row, read_rows
-from finery.data.tool_calls import parse_tools
-
-MEDIA = ("images", "videos", "audios")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +47,14 @@ class Dataset:
         Raises `DataError` where a file cannot be read any further, and at the end if a column
         that dataset_info.json names was in no row.
         """
-        unseen = set(self.entry.columns.named)
+        unseen, read = set(self.entry.columns.named), False
         for file, label in zip(self.files, self.labels, strict=True):
             for row in read_rows(file, self.entry.columns.kto_tag, label):
                 if unseen and isinstance(row, Row):
                     unseen.difference_update(row.values)
+                    read = True
                 yield row
-        if unseen:
+        if unseen and read:
             raise DataError(
                 f"{self.info}: {self.name}.columns: no row has {shown(min(unseen))};"
                 " correct the name or remove it"
@@ -66,19 +63,10 @@ class Dataset:
     def example(self, row: Row) -> Example | BadRow:
         """What a row says, or what is wrong with it."""
         try:
-            return self._example(row.number, Fields(row.values, self.variables))
+            said = said_by(Fields(row.values, self.variables), self.entry)
+            return Example(self.name, row.number, **said)
         except FieldError as bad:
             return BadRow(row.file, row.number, bad.field, bad.kind, bad.problem)
-
-    def _example(self, number: int, row: Fields) -> Example:
-        entry = self.entry
-        columns = entry.columns
-        for medium in MEDIA:
-            if row.get(getattr(columns, medium)):
-                problem = f"holds {medium}, and only text can be trained on; remove the row"
-                raise FieldError(getattr(columns, medium), "media", problem)
-        more = _read(entry, row)
-        return Example(self.name, number, **more)
 
 
 def open_dataset(dataset_dir: Path, name: str, variables: dict[str, str] | None) -> Dataset:
@@ -107,46 +95,27 @@ def read_dataset(
     yield from open_dataset(dataset_dir, name, variables)
 
 
-def _read(entry: Entry, row: Fields) -> dict[str, Any]:
-    columns = entry.columns
-    if entry.kind == "text":
-        return {"text": alpaca.text(columns, row)}
-    named = columns.keywords in columns.named
-    more: dict[str, Any] = {"keywords": _keywords(columns.keywords, row, named)}
-    if columns.tools:
-        more["tools"] = parse_tools(columns.tools, row.get(columns.tools))
-    if entry.formatting == "alpaca":
-        said = alpaca.messages(entry, row)
-        if entry.ranking:
-            for side in ("chosen", "rejected"):
-                more[side] = alpaca.answer(getattr(columns, side), row)
-        else:
-            said.append(alpaca.answer(columns.response or "", row))
-    else:
-        said = conversations.messages(entry, row)
-        if entry.ranking:
-            for side in ("chosen", "rejected"):
-                more[side] = conversations.answer(entry, getattr(columns, side), row)
-    if entry.kind == "kto":
-        more["desirable"] = _verdict(columns.kto_tag or "", row)
-    return more | {"messages": tuple(said)}
+def check_datasets(
+    dataset_dir: Path, names: Iterable[str], variables: dict[str, str] | None
+) -> list[str]:
+    """Read every row of these datasets; print a line for each dataset that is good.
 
-
-def _keywords(column: str | None, row: Fields, named: bool) -> tuple[str, ...]:
-    """The keywords; a text in a column that only happens to have their name is none of them."""
-    keywords = row.get(column)
-    if not keywords or column is None or (isinstance(keywords, str) and not named):
-        return ()
-    if not isinstance(keywords, list):
-        raise FieldError(column, "keywords", "must be a list of strings")
-    return tuple([row.said(column, keyword) for keyword in keywords])
-
-
-def _verdict(column: str, row: Fields) -> bool:
-    verdict = row.required(column)
-    if not isinstance(verdict, bool):
-        raise FieldError(column, "kto-tag", f"must be true or false, not {shown(verdict)}")
-    return verdict
+    Returns the problems: of each dataset its first bad rows and the total of each kind, and what
+    keeps it from being read.
+    """
+    problems = []
+    for name in names:
+        tally = Tally()
+        try:
+            dataset = open_dataset(dataset_dir, name, variables)
+            good = sum(1 for _ in tally.add_all(dataset))
+        except DataError as error:
+            problems += [*tally.lines(), str(error)]
+            continue
+        problems += tally.lines()
+        if not tally.total:
+            print(f"{name}: {good} rows, {dataset.kind}: all good")
+    return problems
 
 
 def _local_files(dataset_dir: Path, name: str, file_name: str) -> list[Path]:

@@ -207,7 +207,6 @@ CODE = [
     code("finery/stage.py", NOTHING, NOTHING),
     code("finery/check.py", NOTHING, NOTHING),
     code("finery/checkout.py", NOTHING, NOTHING),
-    code("finery/data_check.py", NOTHING, NOTHING),
     *(code(f"finery/{name}.py", NOTHING, NOTHING) for name in ("leash", "outputs", "under_dvc")),
     code("finery/resume.py", NOTHING, NOTHING),
     code("finery/timings.py", NOTHING, NOTHING),
