@@ -132,6 +132,7 @@ def main(
     root = Path()
     if show_history:
         return show(history(root))
+    branch_of(root, branch)
     with server() as page:
         print(f"watch: {page}", flush=True)
         state = retrain(root, branch, onto, stage, push, return_state=True)

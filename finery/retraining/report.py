@@ -29,6 +29,8 @@ def show(runs: Sequence[Run]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
+    if not runs:
+        return console.print("nothing was retrained yet; `finery retrain` does it")
     if not console.is_terminal:
         console.width = 10_000
     table = Table(box=SIMPLE_HEAD if console.is_terminal else None)

@@ -10,7 +10,10 @@ from finery.upstream.errors import MergeConflict, UpstreamError
 
 def branch_of(root: Path, name: str | None = None) -> str:
     """The branch called `name`, or else the current one. Raises `UserError` if there is none."""
-    if _git(root, "rev-parse", "--show-prefix").stdout.strip():
+    prefix = _git(root, "rev-parse", "--show-prefix")
+    if prefix.returncode:
+        raise UserError(f"{root.absolute()}: not a git repository; retraining commits its results")
+    if prefix.stdout.strip():
         raise UserError(
             f"{root.absolute()}: not the root of its git repository; retrain from there"
         )

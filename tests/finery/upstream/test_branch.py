@@ -89,6 +89,11 @@ def test_which_branch_is_retrained(project: Path) -> None:
     assert branch_of(project, "other") == "other"
     with pytest.raises(UserError, match="no branch unheard-of"):
         branch_of(project, "unheard-of")
+    with pytest.raises(UserError, match="not a git repository"):
+        branch_of(project.parent)
+    (project / "folder").mkdir()
+    with pytest.raises(UserError, match="not the root of its git repository"):
+        branch_of(project / "folder")
     git(project, "checkout", "--quiet", "--detach")
     with pytest.raises(UserError, match="no branch is checked out"):
         branch_of(project)
