@@ -36,7 +36,7 @@ from flows.workers import ClusterError, Kind, check, connected, taking, workers
 WORK = "~/.cache/finery"
 """Where a worker keeps its checkouts and their DVC cache, unless its FINERY_WORK says."""
 DRIVER = Path(".finery/cluster")
-LOST = "its worker was lost (killed, out of memory or shut down); run it again"
+LOST = "its worker was lost (killed, shut down, or not the same Finery); see its log, run it again"
 
 
 @task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
@@ -77,6 +77,7 @@ class Cluster:
         self._address = address
         self._source = Source(repo or _origin(root), _commit(root))
         self._driver = root / DRIVER
+        self._sent: set[str] = set()
         self._stack = ExitStack()
 
     def __enter__(self) -> "Cluster":
@@ -114,18 +115,21 @@ class Cluster:
         given = {
             "stage": stage.name, "why": why, "source": self._source, "before": self._before,
         }  # fmt: skip
+        self._sent.add(stage.name)
         found = workers(self._kind, self._runner)
         with taking(self._kind, stage.name, self._resources, found):
             return self._runner.submit(elsewhere_task, given, wait_for=ended)
 
     def ended(self, stage: str, future: PrefectFuture[Any]) -> Outcome:
         """What became of a stage; what it left goes to `root` too."""
-        if future.state.is_crashed() or future.state.is_running():
+        state = future.state
+        if stage not in self._sent or state.is_failed():
+            return outcome_of(stage, state)
+        if not state.is_completed():  # Prefect hears no more of it
             return Outcome(stage, "failed", LOST, exit_status=1)
-        found = outcome_of(stage, future.state)
-        if isinstance(found, Outcome):  # it was not on a worker, or it failed
-            return found
-        outcome, left = found
+        outcome, left = state.result()
+        if self._kind == "dask":  # else it runs again if the worker that keeps its result is lost
+            future.wrapped_future.release()
         self._before |= left
         left.write(self._driver)
         left.write(self._root)
