@@ -175,6 +175,8 @@ def main() -> None:
             rows,
             environment(folder, page),
             random.Random(given.seed),
+            at_once=6,
+            sure=False,
         )
         world.build(folder / "source")
         for number, fault in enumerate(sequence(given.nights, given.seed), start=1):

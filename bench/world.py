@@ -25,10 +25,9 @@ MUST = {
     "git down": {"upstream unreachable"},
     "full disk": {"disk full"},
     "worse data": {"worse"},
-    "kill": {"interrupted", "released"},
+    "kill": {"interrupted", "released", "worse"},
 }
 PATIENCE = 900.0
-ROWS_A_NIGHT = 2
 FILLER = "filler"
 
 
@@ -72,7 +71,8 @@ class World:
     """A project, the git repository and the server that its data comes from, and its DVC remote.
 
     `project` lies on a file system of its own. `served` and `tracked` are its two files of rows;
-    `rows` are good ones to add.
+    `rows` are good ones to add, `at_once` in a night. `sure` says that more of them always make
+    a better model; where they may not, it is right to find the outcome worse.
     """
 
     folder: Path
@@ -82,6 +82,8 @@ class World:
     rows: list[dict]
     environment: dict[str, str]
     random: random.Random
+    at_once: int = 2
+    sure: bool = True
     good: dict[str, list[dict]] = field(default_factory=dict)
     nights: list[Night] = field(default_factory=list)
     pending: bool = True
@@ -125,8 +127,8 @@ class World:
 
     def _judge(self, night: Night, before: str | None) -> None:
         outcome = night.run.outcome or "interrupted"
-        usual = {"released"} if self.pending else {"nothing changed"}
-        must = MUST.get(night.fault, usual)
+        new = {"released"} if self.sure else {"released", "worse"}
+        must = MUST.get(night.fault, new if self.pending else {"nothing changed"})
         changed = self.champion() != before
         if outcome not in must:
             night.wrong = f"{outcome}, not {' or '.join(sorted(must))}"
@@ -198,7 +200,7 @@ class World:
             self.needs = max(self.needs, free - shutil.disk_usage(self.project).free)
 
     def _more(self) -> list[dict]:
-        taken, self.rows = self.rows[:ROWS_A_NIGHT], self.rows[ROWS_A_NIGHT:]
+        taken, self.rows = self.rows[: self.at_once], self.rows[self.at_once :]
         return taken
 
     def commit(self, name: str, text: str) -> None:
