@@ -87,7 +87,8 @@ def _download(url: str, filesystem: Any, names: list[str], folder: Path) -> None
             filesystem.get_file(name, str(partial / PurePosixPath(urlsplit(name).path).name))
         partial.rename(folder)
     except Exception as error:
-        raise _problem(url, error) from None
+        if not folder.is_dir():  # or else another process was quicker
+            raise _problem(url, error) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -150,6 +150,12 @@ DATA = [
         "a new dataset", lambda p: p.write("data/raw/new.json", "[]"), {"prepare"}, FROM_PREPARE
     ),
     Change(
+        "a new revision of a dataset elsewhere",
+        lambda p: p.write("data/raw/revisions.json", "{}"),
+        {"prepare"},
+        FROM_PREPARE,
+    ),
+    Change(
         "the chat template file",
         lambda p: p.write("templates/chatml.jinja", p.read("templates/chatml.jinja") + "{# #}"),
         {"download"},
