@@ -31,6 +31,7 @@ def server() -> Iterator[str]:
     process, however that dies. Raises `PipelineError` if it does not come up.
     """
     if configured := _configured():
+        crash_silent_runs()
         yield _page(configured)
         return
     running = f"http://{LOOPBACK}:{PORT}/api"
