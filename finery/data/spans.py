@@ -99,13 +99,14 @@ def _end(
     end_of_turn: str,
 ) -> int:
     """Where in `text` that ends which follows the words when the turn is the last one."""
-    marked = [*messages[:index], _marked(messages[index]), *messages[index + 1 :]]
-    words, rest = _parted(template.render(marked, tools))
+    mark = _unused_mark(text)
+    marked = [*messages[:index], _marked(messages[index], mark), *messages[index + 1 :]]
+    words, rest = _parted(template.render(marked, tools), mark)
     if words + rest != text:  # the white space before the mark, if the template trims
         words = words.rstrip()
     if words + rest != text:
         raise TemplateError("the chat template changes the assistant's words")
-    _, tail = _parted(template.render(marked[: index + 1], tools))
+    _, tail = _parted(template.render(marked[: index + 1], tools), mark)
     if end_of_turn and end_of_turn in tail:
         tail = tail[: tail.index(end_of_turn)] + end_of_turn
     if not rest.startswith(tail.rstrip()):
@@ -113,18 +114,25 @@ def _end(
     return len(words) + len(tail.rstrip())
 
 
-def _marked(message: Message) -> Message:
+def _unused_mark(text: str) -> str:
+    mark = MARK
+    while mark in text:
+        mark += MARK[-1]
+    return mark
+
+
+def _marked(message: Message, mark: str) -> Message:
     """A turn with a mark behind its words; behind the name of what it calls last, if it does."""
     calls = message.get("tool_calls")
     if not calls:
-        return message | {"content": (message.get("content") or "") + MARK}
+        return message | {"content": (message.get("content") or "") + mark}
     last = calls[-1]
-    function = last["function"] | {"name": last["function"]["name"] + MARK}
+    function = last["function"] | {"name": last["function"]["name"] + mark}
     return message | {"tool_calls": [*calls[:-1], last | {"function": function}]}
 
 
-def _parted(text: str) -> tuple[str, str]:
-    before, mark, after = text.partition(MARK)
-    if not mark:
+def _parted(text: str, mark: str = MARK) -> tuple[str, str]:
+    before, found, after = text.partition(mark)
+    if not found:
         raise TemplateError("the chat template leaves out the assistant's words")
-    return before, after.replace(MARK, "")  # the name of a tool may come back with its result
+    return before, after.replace(mark, "")  # the name of a tool may come back with its result

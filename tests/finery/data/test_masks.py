@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from finery.data.chat import Problem, Renderer
 from finery.data.examples import Example, Message
 from finery.data.samples import Sample
+from finery.data.spans import MARK
 from finery.data.template import TODAY
 
 from . import families
@@ -21,7 +22,7 @@ from .families import CONTROL, FAMILIES, Family
 ODD = [
     "yes", " x ", "\n\nlines\n\n", "a\t", "[INST] no [/INST]", "{{ bos_token }}", "{% if x %}",
     "assistant\n", "<|", "|>", "<<SYS>>", "👩‍👩‍👧 🇩🇪", "e\u0301", "ñ\u00a0é", "你是谁？", "\u3000",
-    "\x85", "```\nif a <b>:\n    return 'c'\n```", '{"name": "f"}', "finery", "?", "!",
+    "\x85", "```\nif a <b>:\n    return 'c'\n```", '{"name": "f"}', "finery", "?", "!", MARK,
 ]  # fmt: skip
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="▁\0")
 words = (
