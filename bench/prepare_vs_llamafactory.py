@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / "bench" / "prepare"
 sys.path.insert(0, str(HERE))
 
-from equality import compared, make_datasets, ours  # noqa: E402
+import equality as both  # noqa: E402
 from memory import peak, timed  # noqa: E402
 from words import write  # noqa: E402
 
@@ -142,11 +142,11 @@ def equality(work: Path, python: Path, base: Path, demo: Path) -> Table:
     tokenizer = AutoTokenizer.from_pretrained(base)
     table = _table("Tokens and labels of LLaMA-Factory's demo files", "file", "samples", "outcome")
     table.columns[2].justify = "left"
-    for name in make_datasets(demo.resolve(), folder):
+    for name in both.make_datasets(demo.resolve(), folder):
         dump = folder / f"{name}.dump"
-        run_theirs(python, folder, base, name, 1, 8192, dump)
+        run_theirs(python, folder, base, name, 1, both.CUTOFF_LEN, dump)
         theirs = [tuple(json.loads(line)) for line in dump.read_text().splitlines()]
-        found = compared(ours(base, folder, name), theirs, tokenizer.decode)  # type: ignore[arg-type]
+        found = both.compared(both.ours(base, folder, name), theirs, tokenizer.decode)  # type: ignore[arg-type]
         for outcome, count in found.most_common():
             table.add_row(name, f"{count:,}", outcome)
     return table

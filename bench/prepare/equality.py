@@ -15,7 +15,7 @@ from finery.data.reading import open_dataset
 from finery.tokenizers import load_tokenizer
 
 PLAIN = ("alpaca_en_demo", "alpaca_zh_demo", "fintech", "identity")
-CUTOFF_LEN = 8192
+CUTOFF_LEN = 100_000
 EQUAL = "equal but for the line feed after <|im_end|>, which LLaMA-Factory trains on too"
 Tokens = tuple[list[int], list[int]]
 

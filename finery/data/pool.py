@@ -52,6 +52,8 @@ class Pool:
     def _tables(self, samples: np.ndarray) -> Iterator[Any]:
         import pyarrow as pa
 
+        from finery.data.arrow import integers
+
         with ExitStack() as stack:
             readers = [stack.enter_context(each.batches()) for each in self._datasets]
 
@@ -63,12 +65,11 @@ class Pool:
             for start in range(0, len(samples), CHUNK):
                 wanted = samples[start : start + CHUNK]
                 home = np.searchsorted(self._batch_starts, wanted, side="right") - 1
+                own = wanted - self._batch_starts[home]
                 parts = [
-                    batch(number).take(
-                        pa.array(wanted[home == number] - self._batch_starts[number])
-                    )
+                    batch(number).take(integers(own[home == number]))
                     for number in np.unique(home).tolist()
                 ]
-                table = pa.Table.from_batches(parts)
-                by_home = np.argsort(home, kind="stable")
-                yield table if (np.diff(by_home) == 1).all() else table.take(np.argsort(by_home))
+                # The parts are in the order of the batches; back to the one that is wanted.
+                place = np.argsort(np.argsort(home, kind="stable"))
+                yield pa.Table.from_batches(parts).take(integers(place))

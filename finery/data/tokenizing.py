@@ -110,47 +110,31 @@ class Tokenizing:
     def _batch(self, pairs: list[Pair]) -> Any:
         import pyarrow as pa
 
-        samples = [sample for _, sample in pairs]
+        from finery.data.arrow import booleans, integer_lists, string_lists, strings
+
+        examples, samples = [example for example, _ in pairs], [sample for _, sample in pairs]
         columns: dict[str, Any] = {
-            "dataset": [self.dataset.name] * len(pairs),
-            "input_ids": _lists([sample.input_ids for sample in samples]),
-            "labels": _lists([sample.labels for sample in samples]),
+            "dataset": strings([self.dataset.name] * len(pairs)),
+            "input_ids": integer_lists([sample.input_ids for sample in samples]),
+            "labels": integer_lists([sample.labels for sample in samples]),
         }
         if self.kind == "preference":
             other = [sample.rejected for sample in samples if sample.rejected]
-            columns["rejected_input_ids"] = _lists([sample.input_ids for sample in other])
-            columns["rejected_labels"] = _lists([sample.labels for sample in other])
+            columns["rejected_input_ids"] = integer_lists([sample.input_ids for sample in other])
+            columns["rejected_labels"] = integer_lists([sample.labels for sample in other])
         elif self.kind == "kto":
-            columns["desirable"] = [sample.desirable for sample in samples]
+            columns["desirable"] = booleans([bool(sample.desirable) for sample in samples])
         elif self.kind == "tests":
-            examples = [example for example, _ in pairs]
-            columns |= _questions(examples)
-            columns["prompt_ids"] = _lists(self.renderer.prompts(examples))
+            columns["question"] = strings([_words(example, -2) for example in examples])
+            columns["prompt_ids"] = integer_lists(self.renderer.prompts(examples))
+            columns["reference"] = strings([_words(example, -1) for example in examples])
+            columns["keywords"] = string_lists([example.keywords for example in examples])
         fields = schema(self.kind)
-        return pa.record_batch([_array(columns[f.name], f.type) for f in fields], fields)
+        return pa.RecordBatch.from_arrays([columns[name] for name in fields.names], schema=fields)
 
 
-def _questions(examples: list[Example]) -> dict[str, Any]:
-    return {
-        "question": [example.messages[-2].get("content") or "" for example in examples],
-        "reference": [example.messages[-1].get("content") or "" for example in examples],
-        "keywords": [list(example.keywords) for example in examples],
-    }
-
-
-def _array(column: Any, type: Any) -> Any:
-    import pyarrow as pa
-
-    return pa.array(column, type) if isinstance(column, list) else column
-
-
-def _lists(arrays: Sequence[np.ndarray]) -> Any:
-    """An Arrow column of lists, without a Python object a token."""
-    import pyarrow as pa
-
-    ends = np.cumsum([0, *map(len, arrays)], dtype=np.int32)
-    values = np.concatenate([np.empty(0, np.int32), *arrays])
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(values))
+def _words(example: Example, turn: int) -> str:
+    return example.messages[turn].get("content") or ""
 
 
 def _trained(labels: Sequence[np.ndarray]) -> np.ndarray:
