@@ -12,6 +12,7 @@ import flows.workers
 from finery.checkout import CheckoutError
 from finery.params.resources import ResourcesParams
 from finery.pipeline.elsewhere import Results, Source, run_elsewhere
+from finery.pipeline.one_run import only_run
 from finery.pipeline.runs import Outcome
 from flows.cluster import LOST, Cluster, ClusterError
 from flows.pipeline import run as run_pipeline
@@ -115,14 +116,19 @@ def test_a_worker_that_is_killed_costs_its_stage_only(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_page")
-def test_a_dask_worker_and_a_stage_that_fails(make: Make) -> None:
-    root = make(train="echo 'train: no such luck' && exit 3")
+def test_a_dask_worker_that_is_killed_and_a_stage_that_fails(make: Make, tmp_path: Path) -> None:
+    mark = tmp_path / "killed"
+    kill = KILL.format(mark=mark)
+    root = make(train=f"(test -e {mark} || {kill}) && echo 'train: no such luck' && exit 3")
     outcomes = run(root, "dask")
     assert results(outcomes) == {
         "prepare": "ran", "train": "failed", "merge": "ran", "gate": "blocked",
     }  # fmt: skip
     assert (outcomes["train"].why, outcomes["train"].exit_status) == ("train: no such luck", 3)
     assert set(cluster.locked(root)) == {"prepare", "merge"}
+    places = cluster.places(root)
+    assert len(places["train"]) == 2, "Dask tried it again"
+    assert len(places["prepare"]) == 1, "and nothing that had ended"
 
 
 def test_one_stage_by_itself(make: Make, tmp_path: Path) -> None:
@@ -134,11 +140,12 @@ def test_one_stage_by_itself(make: Make, tmp_path: Path) -> None:
     cluster.commit(root)
     source = Source(str(root), cluster.run(root, "git", "rev-parse", "HEAD").strip())
     lines: list[str] = []
-    status, made = run_elsewhere("prepare", source, Results(), lines.append, tmp_path / "one")
-    assert status == 0, lines
-    assert len(pickle.dumps(made)) < 2000
-    status, trained = run_elsewhere("train", source, made, lines.append, tmp_path / "other")
-    assert status == 0, lines
+    with only_run(tmp_path):
+        status, made = run_elsewhere("prepare", source, Results(), lines.append, tmp_path / "one")
+        assert status == 0, lines
+        assert len(pickle.dumps(made)) < 2000
+        status, trained = run_elsewhere("train", source, made, lines.append, tmp_path / "other")
+        assert status == 0, lines
     assert trained.files == {"reports/train.json": b"1\n"}
     assert list(trained.locked) == ["train"]
 
