@@ -1,7 +1,8 @@
 """Make docs/run.png: the Prefect page of a run under way, in a real browser.
 
 Run it in a project of which something is to run (`finery status`): it starts `finery run`, opens
-the page of that run in Chromium once a stage shows progress, and takes the picture.
+the page of that run in Chromium while a stage is under way, takes the picture and lets the run go
+on to its end.
 
     python docs/screenshot.py --out docs/run.png --chromium /usr/bin/chromium
 """
@@ -28,14 +29,10 @@ def main() -> None:
     parser.add_argument("--stage", default="train", help="take the picture while this one runs")
     arguments = parser.parse_args()
     with server() as page:
-        run = subprocess.Popen([sys.executable, "-m", "flows.pipeline"], stdout=subprocess.DEVNULL)
-        try:
-            flow_run = wait_for_progress(arguments.stage)
-            take(f"{page}/runs/flow-run/{flow_run}", arguments.chromium, arguments.out)
-        finally:
-            run.terminate()
-            run.wait()
-    print(arguments.out)
+        run = subprocess.Popen([sys.executable, "-m", "flows.pipeline"])
+        flow_run = wait_for_progress(arguments.stage)
+        take(f"{page}/runs/flow-run/{flow_run}", arguments.chromium, arguments.out)
+        sys.exit(run.wait())
 
 
 def wait_for_progress(stage: str) -> str:
