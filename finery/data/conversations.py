@@ -50,14 +50,15 @@ def _message(entry: Entry, row: Fields, column: str, tagged: Any, where: str) ->
     if not isinstance(tagged, dict):
         problem = f"{where}must be an object, not {shown(tagged)}"
         raise FieldError(column, "not-an-object", problem)
+    calls = tagged.get("tool_calls") if entry.formatting == "openai" else None
     for tag in (tags.role_tag, tags.content_tag):
-        if tag not in tagged:
+        if tag not in tagged and not (calls and tag == tags.content_tag):
             have = ", ".join(map(str, tagged)) or "none"
             problem = f"{where}no {tag!r}; it has {have}: see tags in dataset_info.json"
             raise FieldError(column, "missing-tag", problem)
-    role, content = tagged[tags.role_tag], tagged[tags.content_tag]
-    if entry.formatting == "openai" and tagged.get("tool_calls"):
-        return _openai_calls(row, column, tagged["tool_calls"], content, where)
+    role, content = tagged[tags.role_tag], tagged.get(tags.content_tag)
+    if calls and role in (tags.assistant_tag, tags.function_tag):
+        return _openai_calls(row, column, calls, content, where)
     if not isinstance(role, str) or role not in tags.roles:
         known = ", ".join(map(repr, tags.roles))
         problem = f"{where}unknown {tags.role_tag} {shown(role)}; the tags are {known}"

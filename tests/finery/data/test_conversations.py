@@ -176,7 +176,7 @@ def test_openai(tmp_path: Path):
     turns = [
         {"role": "system", "content": "be kind"},
         {"role": "user", "content": "1 and 2?"},
-        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "assistant", "tool_calls": calls},
         {"role": "tool", "content": "one", "tool_call_id": "call1"},
         {"role": "tool", "content": "two", "tool_call_id": "call2"},
         {"role": "assistant", "content": "one, two", "tool_calls": None},
@@ -190,6 +190,20 @@ def test_openai(tmp_path: Path):
         (call["id"], call["function"]["arguments"]) for call in example.messages[2]["tool_calls"]
     ] == [("call1", {"a": 1}), ("call2", {"a": 2})]
     assert example.messages[4] == {"role": "tool", "content": "two", "tool_call_id": "call2"}
+
+
+def test_only_the_assistant_calls_tools(tmp_path: Path):
+    calls = [{"function": CALL}]
+    turns = [
+        {"role": "user", "content": "a", "tool_calls": calls},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+    ]
+    example = read(tmp_path, OPENAI, {"said": turns})
+    assert isinstance(example, Example)
+    assert example.messages == (
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "", "tool_calls": [CALLED]},
+    )
 
 
 @pytest.mark.parametrize(
