@@ -22,18 +22,23 @@ PR_SET_PDEATHSIG = 1
 
 
 class WorkerError(PipelineError):
-    """A process of ours was killed by somebody else."""
+    """Work could not be done in several processes."""
 
 
 def processes(size: int) -> int:
     """How many processes to read a dataset of `size` bytes in.
 
-    Only Linux makes them at once and ends them with their parent.
+    Only Linux makes them at once and ends them with their parent. Raises `WorkerError` if the
+    environment says what is no number.
     """
     if sys.platform != "linux" or size < WORTH_IT:
         return 1
     said = os.environ.get(WORKERS, "")
-    return max(1, int(said)) if said.isdecimal() else min(len(os.sched_getaffinity(0)), MOST)
+    if not said:
+        return min(len(os.sched_getaffinity(0)), MOST)
+    if not said.isdecimal() or int(said) < 1:
+        raise WorkerError(f"{WORKERS}: must be a number from 1 on, not {said!r}")
+    return int(said)
 
 
 def ordered(work: Callable[[Any], Any], chunks: Iterable[Any], count: int) -> Iterator[Any]:
