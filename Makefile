@@ -37,6 +37,10 @@ test-all: setup
 
 bench: setup
 	python bench/figures.py
+	python bench/status.py
+	python bench/overhead.py
+	python bench/prepare_vs_llamafactory.py
+	python bench/nights.py
 	python bench/reproducible.py
 
 lint: setup
