@@ -2,10 +2,11 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 RUNS = Path(".finery/runs.jsonl")
 
@@ -27,13 +28,20 @@ def record(run: str, outcomes: Sequence[Outcome], root: Path = Path()) -> None:
     file.parent.mkdir(exist_ok=True)
     stages = [asdict(outcome) for outcome in outcomes]
     line = {"run": run, "ended": int(time.time()), "stages": stages}
-    with file.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    with file.open("a", encoding="utf-8") as stream:  # what a full disk cut ends at the new line
+        stream.write("\n" + json.dumps(line, ensure_ascii=False))
 
 
 def outcomes_of(run: str, root: Path = Path()) -> list[Outcome]:
     """The outcomes of a run by its id; none if it did not come to its end."""
     file = root / RUNS
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    runs = {found["run"]: found["stages"] for found in map(json.loads, lines)}
+    lines = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+    runs = {found["run"]: found["stages"] for found in _whole(lines.splitlines())}
     return [Outcome(**stage) for stage in runs.get(run, [])]
+
+
+def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The lines that a kill or a full disk did not cut."""
+    for line in lines:
+        with suppress(ValueError):
+            yield json.loads(line)
