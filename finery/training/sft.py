@@ -9,6 +9,7 @@ from finery.params.train import Precision, TrainParams
 from finery.tokenizers import load_tokenizer
 from finery.training.checkpoints import mark_complete
 from finery.training.prepared import packed_length, read_samples
+from finery.training.progress import report_progress
 
 
 def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path) -> Any:
@@ -20,6 +21,8 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
     if "WORLD_SIZE" not in os.environ:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.partition(",")[0]
+    from transformers import PrinterCallback
+
     from finery.training.cpu_loss import CpuLossTrainer
     from finery.training.packing import collate, packed, refuse_if_samples_meet
 
@@ -29,7 +32,7 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
     if length:
         refuse_if_samples_meet(model)
         training, validation = packed(training, length), packed(validation, length)
-    return CpuLossTrainer(
+    trainer = CpuLossTrainer(
         model=model,
         args=_arguments(params, checkpoints, validate=len(validation) > 0),
         data_collator=collate if length else None,
@@ -37,8 +40,10 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
         eval_dataset=validation if len(validation) else None,
         processing_class=load_tokenizer(base),
         peft_config=_lora(params),
-        callbacks=[mark_complete()],
+        callbacks=[mark_complete(), report_progress()],
     )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _arguments(params: TrainParams, checkpoints: Path, validate: bool) -> Any:

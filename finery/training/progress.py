@@ -1,0 +1,31 @@
+"""Where training has come to, in a line each time the Trainer logs."""
+
+import time
+from typing import Any
+
+
+def report_progress() -> Any:
+    """A Trainer callback that prints the step, its loss, the seconds of a step and what is left."""
+    from transformers import TrainerCallback
+
+    class ReportProgress(TrainerCallback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            self._start, self._first = time.monotonic(), state.global_step
+
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: dict[str, Any], **_: Any
+        ) -> None:
+            said = _said(logs)
+            if said and state.is_world_process_zero:
+                seconds = time.monotonic() - self._start
+                each = seconds / max(1, state.global_step - self._first)
+                left = each * (state.max_steps - state.global_step)
+                step = f"step {state.global_step} of {state.max_steps}"
+                print(f"{step}, {said}, {each:.1f} s each, {left:.0f} s left", flush=True)
+
+    return ReportProgress()
+
+
+def _said(logs: dict[str, Any]) -> str:
+    names = {"loss": "loss", "eval_loss": "validation loss"}
+    return ", ".join(f"{words} {logs[key]:.4g}" for key, words in names.items() if key in logs)
