@@ -11,7 +11,7 @@ import typer
 
 from finery.errors import UserError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 data_app = typer.Typer(no_args_is_help=True, help="Look into the datasets.")
 app.add_typer(data_app, name="data")
 ParamsFile = Annotated[Path, typer.Argument(help="The settings to check.")]
