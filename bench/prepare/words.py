@@ -44,7 +44,7 @@ def _english(rng: random.Random) -> dict[str, str]:
     def sentence(mark: str) -> str:
         return " ".join(rng.choices(ENGLISH, k=12)).capitalize() + mark
 
-    answer = " ".join(sentence(".") for _ in range(4))
+    answer = " ".join(sentence(".") for _ in range(3))
     return {"instruction": sentence("?"), "input": "", "output": answer}
 
 
@@ -52,5 +52,5 @@ def _chinese(rng: random.Random) -> dict[str, str]:
     def phrase(words: int) -> str:
         return "".join(rng.choices(CHINESE, k=words))
 
-    answer = "，".join(phrase(4) for _ in range(5)) + "。"
+    answer = "，".join(phrase(4) for _ in range(4)) + "。"
     return {"instruction": phrase(5) + "？", "input": "", "output": answer}

@@ -1,6 +1,6 @@
 """Examples as samples: tokens by the model's own chat template, and what the loss counts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -61,16 +61,25 @@ class Renderer:
 
     def encode(self, examples: Sequence[Example]) -> list[Sample | Problem]:
         """One result for each example, in their order; see `Sample` for those of each kind."""
+        return self.begin(examples)()
+
+    def begin(self, examples: Sequence[Example]) -> Callable[[], list[Sample | Problem]]:
+        """Render, and begin to tokenize; the result ends it. Others can be begun meanwhile."""
         rendered = [_tried(self._rendered, example) for example in examples]
         texts = [both for each in rendered if isinstance(each, list) for both in each]
         positions = [[*chain.from_iterable(spans)] for _, spans in texts]
-        encoded = iter(self._encoder([text for text, _ in texts], positions))
-        return [
-            _tried(self._sample, example, [next(encoded) for _ in each])
-            if isinstance(each, list)
-            else each
-            for example, each in zip(examples, rendered, strict=True)
-        ]
+        encoded = self._encoder.begin([text for text, _ in texts], positions)
+
+        def end() -> list[Sample | Problem]:
+            tokens = iter(encoded())
+            return [
+                _tried(self._sample, example, [next(tokens) for _ in each])
+                if isinstance(each, list)
+                else each
+                for example, each in zip(examples, rendered, strict=True)
+            ]
+
+        return end
 
     def prompts(self, examples: Sequence[Example]) -> list[np.ndarray]:
         """The tokens that ask the model for the last turn of each example.

@@ -7,9 +7,11 @@ text, and every other tokenizer, goes through Hugging Face's tokenizers.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, chain
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -47,35 +49,40 @@ class Encoder:
 
         `positions` are places in each text, in characters and ascending.
         """
-        if self._fast is None or not texts:
-            return self._with_offsets(texts, positions)
-        encoded = self._fast_encoded(texts, positions)
-        slow = [index for index, each in enumerate(encoded) if each is None]
-        again = self._with_offsets([texts[i] for i in slow], [positions[i] for i in slow])
-        for index, each in zip(slow, again, strict=True):
-            encoded[index] = each
-        return encoded
+        return self.begin(texts, positions)()
 
-    def _fast_encoded(self, texts: Sequence[str], positions: Positions) -> list[Encoded | None]:
-        """None for a text that its tokens do not spell."""
-        flat, ends = self._fast.encode_batch_flat(texts)
+    def begin(self, texts: Sequence[str], positions: Positions) -> Callable[[], list[Encoded]]:
+        """Begin to find the tokens, beside Python where that can be; the result has them."""
+        if self._fast is None or not texts:
+            return lambda: self._with_offsets(texts, positions)
+        beside = _Beside(partial(self._fast.encode_batch_flat, texts))
+        return lambda: self._spelt(texts, positions, *beside.result())
+
+    def _spelt(
+        self, texts: Sequence[str], positions: Positions, flat: bytes, ends: bytes
+    ) -> list[Encoded]:
+        """The tokens, those of a text that they do not spell from the slower tokenizer."""
         ids = np.frombuffer(flat, np.uint32).astype(np.int32)
         bounds = np.frombuffer(ends, np.uint64).astype(np.int64)
         starts = np.concatenate(([0], np.cumsum(self._lengths[ids])))
         sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
-        spelt = (np.diff(starts[bounds]) == sizes).tolist()
         places = [_in_bytes(text, each) for text, each in zip(texts, positions, strict=True)]
         counts = list(map(len, places))
         asked = np.fromiter(chain.from_iterable(places), np.int64, sum(counts))
         found = np.searchsorted(starts, asked + np.repeat(starts[bounds[:-1]], counts))
         at, cuts = (found - np.repeat(bounds[:-1], counts)).tolist(), bounds.tolist()
         upto = list(accumulate(counts, initial=0))
-        return [
-            Encoded(ids[start:end], at[first:last]) if good else None
-            for good, start, end, first, last in zip(
-                spelt, cuts[:-1], cuts[1:], upto[:-1], upto[1:], strict=True
+        encoded = [
+            Encoded(ids[start:end], at[first:last])
+            for start, end, first, last in zip(
+                cuts[:-1], cuts[1:], upto[:-1], upto[1:], strict=True
             )
         ]
+        other = np.flatnonzero(np.diff(starts[bounds]) != sizes).tolist()
+        again = self._with_offsets([texts[i] for i in other], [positions[i] for i in other])
+        for index, each in zip(other, again, strict=True):
+            encoded[index] = each
+        return encoded
 
     def _with_offsets(self, texts: Sequence[str], positions: Positions) -> list[Encoded]:
         if not texts:
@@ -91,6 +98,27 @@ class Encoder:
             )
             for ids, offsets, each in made
         ]
+
+
+class _Beside(Thread):
+    """Work that needs no Python, in a thread of its own. None is left when a process forks."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._made, self._error = self._work(), None
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> Any:
+        self.join()
+        if self._error:
+            raise self._error
+        return self._made
 
 
 def _in_bytes(text: str, positions: Sequence[int]) -> Sequence[int]:

@@ -1,6 +1,7 @@
 """Work on chunks in several processes, in order; the processes die with this one."""
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -19,6 +20,7 @@ MOST = 16
 WORTH_IT = 4_000_000
 """Bytes of a dataset from which several processes are quicker than one."""
 PR_SET_PDEATHSIG = 1
+Begin = Callable[[Any], Callable[[], Any]]
 
 
 class WorkerError(PipelineError):
@@ -41,17 +43,20 @@ def processes(size: int) -> int:
     return int(said)
 
 
-def ordered(work: Callable[[Any], Any], chunks: Iterable[Any], count: int) -> Iterator[Any]:
-    """`work(chunk)` for each chunk, in their order; only a few are held at a time.
+def ordered(begin: Begin, chunks: Iterable[Any], count: int) -> Iterator[Any]:
+    """What becomes of each chunk, in their order; only a few are held at a time.
 
-    With a count of one, this process does it. Others inherit `work`, which may hold what cannot
-    be sent; chunks and results are sent. Raises `WorkerError` if one of them is killed.
+    `begin(chunk)` begins the work on a chunk and returns a function that ends it, with what has
+    become of the chunk. With a count of one, this process does both, and begins with the next
+    chunk before it ends one. Otherwise others inherit `begin`, which may hold what cannot be sent;
+    chunks and results are sent. Raises `WorkerError` if one of them is killed.
     """
+    gc.freeze()  # what is there now will stay: no need to look through it again and again
     if count == 1:
-        yield from map(work, chunks)
+        yield from _overlapping(begin, chunks)
         return
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(count, context, _begin, (work, os.getpid())) as pool:
+    with ProcessPoolExecutor(count, context, _begin, (begin, os.getpid())) as pool:
         try:
             yield from _windowed(pool, chunks, 2 * count)
         except BrokenProcessPool:
@@ -60,6 +65,16 @@ def ordered(work: Callable[[Any], Any], chunks: Iterable[Any], count: int) -> It
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _overlapping(begin: Begin, chunks: Iterable[Any]) -> Iterator[Any]:
+    end = None
+    for chunk in chunks:
+        end, before = begin(chunk), end
+        if before:
+            yield before()
+    if end:
+        yield end()
 
 
 def _windowed(pool: ProcessPoolExecutor, chunks: Iterable[Any], most: int) -> Iterator[Any]:
@@ -72,10 +87,10 @@ def _windowed(pool: ProcessPoolExecutor, chunks: Iterable[Any], most: int) -> It
         yield held.popleft().result()
 
 
-def _begin(work: Callable[[Any], Any], parent: int) -> None:
+def _begin(begin: Begin, parent: int) -> None:
     """Leave signals to the parent, and end when it ends, however it does."""
-    global _work
-    _work = work
+    global _begun
+    _begun = begin
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -84,4 +99,4 @@ def _begin(work: Callable[[Any], Any], parent: int) -> None:
 
 
 def _one(chunk: Any) -> Any:
-    return _work(chunk)
+    return _begun(chunk)()

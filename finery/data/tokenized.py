@@ -65,7 +65,7 @@ def tokenized(folder: Path, work: Tokenizing, most: int | None, processes: int) 
         partial = folder.with_name(f".partial-{folder.name}")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write(partial, work, ordered(work, work.chunks(most), processes))
+        _write(partial, work, ordered(work.begin, work.chunks(most), processes))
         partial.rename(folder)
     return Tokenized(work.dataset.name, folder)
 

@@ -1,7 +1,7 @@
 """The rows of one dataset as tokens, a chunk at a time: memory does not grow with the rows."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -64,20 +64,25 @@ class Tokenizing:
         while chunk := list(islice(rows, CHUNK)):
             yield chunk
 
-    def __call__(self, rows: Sequence[Row | BadRow]) -> Chunk:
+    def begin(self, rows: Sequence[Row | BadRow]) -> Callable[[], Chunk]:
+        """Begin with some rows; the result ends it. Others can be begun meanwhile."""
         read = [row if isinstance(row, BadRow) else self.dataset.example(row) for row in rows]
-        examples = [each for each in read if isinstance(each, Example)]
-        samples = iter(self.renderer.encode(examples))
-        bad, pairs = [], []
-        for row, each in zip(rows, read, strict=True):
-            if isinstance(each, BadRow):
-                bad.append(each)
-            elif isinstance(sample := next(samples), Problem):
-                place = (str(row.file), row.number, sample.field)  # type: ignore[union-attr]
-                bad.append(BadRow(*place, sample.kind, sample.problem))
-            else:
-                pairs.append((each, sample))
-        return self._chunk(pairs, bad, len(rows))
+        encoded = self.renderer.begin([each for each in read if isinstance(each, Example)])
+
+        def end() -> Chunk:
+            samples = iter(encoded())
+            bad, pairs = [], []
+            for row, each in zip(rows, read, strict=True):
+                if isinstance(each, BadRow):
+                    bad.append(each)
+                elif isinstance(sample := next(samples), Problem):
+                    place = (str(row.file), row.number, sample.field)  # type: ignore[union-attr]
+                    bad.append(BadRow(*place, sample.kind, sample.problem))
+                else:
+                    pairs.append((each, sample))
+            return self._chunk(pairs, bad, len(rows))
+
+        return end
 
     def _chunk(self, pairs: list[Pair], bad: list[BadRow], rows: int) -> Chunk:
         pieces = [

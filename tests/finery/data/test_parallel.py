@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,9 +11,9 @@ from finery.data import parallel
 from finery.data.parallel import WorkerError, ordered, processes
 
 
-def slow_first(number: int) -> tuple[int, int]:
+def slow_first(number: int) -> Callable[[], tuple[int, int]]:
     time.sleep(0.2 if number == 0 else 0)
-    return number, os.getpid()
+    return lambda: (number, os.getpid())
 
 
 def test_results_come_in_order_and_from_other_processes():
@@ -26,9 +26,21 @@ def test_one_process_is_this_one():
     assert {pid for _, pid in ordered(slow_first, range(1, 4), 1)} == {os.getpid()}
 
 
+def test_the_next_is_begun_before_one_is_ended():
+    done: list[str] = []
+
+    def begin(number: int) -> Callable[[], None]:
+        done.append(f"begin {number}")
+        return lambda: done.append(f"end {number}")
+
+    assert len(list(ordered(begin, range(3), 1))) == 3
+    assert done == ["begin 0", "begin 1", "end 0", "begin 2", "end 1", "end 2"]
+    assert list(ordered(begin, [], 1)) == []
+
+
 def test_work_that_cannot_be_sent_is_inherited():
     held = [lambda number: number * 2]
-    assert list(ordered(lambda number: held[0](number), range(3), 2)) == [0, 2, 4]
+    assert list(ordered(lambda number: lambda: held[0](number), range(3), 2)) == [0, 2, 4]
 
 
 def test_only_a_few_chunks_are_held():
@@ -47,7 +59,7 @@ def test_only_a_few_chunks_are_held():
 
 
 def test_an_error_of_the_work_is_the_one_that_is_raised():
-    def fails(number: int) -> int:
+    def fails(number: int) -> Callable[[], int]:
         raise ValueError(f"number {number}")
 
     with pytest.raises(ValueError, match="number 0"):
