@@ -1,60 +1,35 @@
 """Make docs/run.png: the Prefect page of a run under way, in a real browser.
 
-Run it in a project of which something is to run (`finery status`): it starts `finery run`, opens
-the page of that run in Chromium while a stage is under way, takes the picture and lets the run go
-on to its end.
+`finery run` prints where its page is; while it runs:
 
-    python docs/screenshot.py --out docs/run.png --chromium /usr/bin/chromium
+    python docs/screenshot.py http://127.0.0.1:4200/runs/flow-run/ID --out docs/run.png
 """
 
 import argparse
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.sorting import TaskRunSort
 
-from flows.server import server
-
-SIZE = {"width": 1440, "height": 1000}
+SIZE = {"width": 1280, "height": 860}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url", help="the page, as `finery run` prints it")
     parser.add_argument("--out", type=Path, default=Path("docs/run.png"))
     parser.add_argument("--chromium", default="/usr/bin/chromium", help="the browser to open")
-    parser.add_argument("--stage", default="train", help="take the picture while this one runs")
     arguments = parser.parse_args()
-    with server() as page:
-        run = subprocess.Popen([sys.executable, "-m", "flows.pipeline"])
-        flow_run = wait_for_progress(arguments.stage)
-        take(f"{page}/runs/flow-run/{flow_run}", arguments.chromium, arguments.out)
-        sys.exit(run.wait())
-
-
-def wait_for_progress(stage: str) -> str:
-    """The newest flow run, once its task for `stage` has been running for some seconds."""
-    with get_client(sync_client=True) as client:
-        while True:
-            for task in client.read_task_runs(sort=TaskRunSort.ID_DESC, limit=200):
-                if task.name == stage and task.state and task.state.is_running():
-                    time.sleep(20)
-                    return str(task.flow_run_id)
-            time.sleep(1)
-
-
-def take(url: str, chromium: str, out: Path) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=arguments.chromium, args=["--no-sandbox"]
+        )
         page = browser.new_page(viewport=SIZE)
-        page.goto(url)
-        page.wait_for_load_state("networkidle")
-        page.wait_for_timeout(5000)
-        page.screenshot(path=str(out))
+        page.goto(arguments.url)
+        page.get_by_text("Beginning flow run").first.wait_for()  # the log is there
+        page.wait_for_timeout(3000)  # the drawing of the graph comes to rest
+        page.screenshot(path=str(arguments.out))
         browser.close()
+    print(arguments.out)
 
 
 if __name__ == "__main__":
