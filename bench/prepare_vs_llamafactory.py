@@ -9,6 +9,7 @@ them, in turns, with the same model, cut-off and number of worker processes.
 What is counted, in samples a second:
 - processing: LLaMA-Factory's two passes over the rows (converting, tokenizing) without its reading
   of the file; Finery's whole work on the rows, its reading and checking of the file included.
+  A worker is a process; Finery's runs the tokenizer in threads beside Python's own.
 - the whole process: from its start to its end. LLaMA-Factory's is the tokenizing alone, through
   its own functions: no model is loaded. Finery's is the stage as DVC starts it, with splits,
   duplicates, statistics, plot, and Parquet files.
@@ -208,7 +209,7 @@ def ours_command() -> list[str]:
 
 def ours_environment(workers: int) -> dict[str, str]:
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    return {"FINERY_WORKERS": str(workers), "PYTHONPATH": path, "RAYON_NUM_THREADS": "1"}
+    return {"FINERY_WORKERS": str(workers), "PYTHONPATH": path}
 
 
 def machine() -> str:

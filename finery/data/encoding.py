@@ -65,15 +65,15 @@ class Encoder:
         ids = np.frombuffer(flat, np.uint32).astype(np.int32)
         bounds = np.frombuffer(ends, np.uint64).astype(np.int64)
         starts = np.concatenate(([0], np.cumsum(self._lengths[ids])))
-        sizes = [len(text) if text.isascii() else len(text.encode()) for text in texts]
         places = [_in_bytes(text, each) for text, each in zip(texts, positions, strict=True)]
         counts = list(map(len, places))
         asked = np.fromiter(chain.from_iterable(places), np.int64, sum(counts))
+        upto = list(accumulate(counts, initial=0))
+        sizes = asked[np.array(upto[1:], int) - 1]
         found = np.searchsorted(starts, asked + np.repeat(starts[bounds[:-1]], counts))
         at, cuts = (found - np.repeat(bounds[:-1], counts)).tolist(), bounds.tolist()
-        upto = list(accumulate(counts, initial=0))
         encoded = [
-            Encoded(ids[start:end], at[first:last])
+            Encoded(ids[start:end], at[first : last - 1])
             for start, end, first, last in zip(
                 cuts[:-1], cuts[1:], upto[:-1], upto[1:], strict=True
             )
@@ -121,11 +121,13 @@ class _Beside(Thread):
         return self._made
 
 
-def _in_bytes(text: str, positions: Sequence[int]) -> Sequence[int]:
+def _in_bytes(text: str, positions: Sequence[int]) -> list[int]:
+    """Places in a text, and its end, in bytes."""
+    places = [*positions, len(text)]
     if text.isascii():
-        return positions
-    parts = zip([0, *positions], positions, strict=False)
-    return list(accumulate(len(text[start:end].encode()) for start, end in parts))
+        return places
+    parts = zip([0, *positions], places, strict=True)
+    return list(accumulate([len(text[start:end].encode()) for start, end in parts]))
 
 
 def _byte_lengths(tokenizer: Any) -> np.ndarray | None:

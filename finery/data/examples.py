@@ -33,6 +33,8 @@ class Example:
     @property
     def texts(self) -> list[str]:
         """All that is said, in order; the words without who says them."""
-        said = [*self.messages, self.chosen or {}, self.rejected or {}]
-        words = [self.text, *(message.get("content") for message in said)]
-        return [text for text in words if text]
+        if self.text is not None:
+            return [self.text]
+        said = [message.get("content") or "" for message in self.messages]
+        answers = [answer for answer in (self.chosen, self.rejected) if answer]
+        return said + [answer.get("content") or "" for answer in answers]

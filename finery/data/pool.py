@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from finery.data.arrow import integers
 from finery.data.prepared import parquet_writer
 from finery.data.tokenized import Tokenized
 from finery.data.tokenizing import CHUNK, FACTS
@@ -50,10 +52,6 @@ class Pool:
                 writer.write_table(table)
 
     def _tables(self, samples: np.ndarray) -> Iterator[Any]:
-        import pyarrow as pa
-
-        from finery.data.arrow import integers
-
         with ExitStack() as stack:
             readers = [stack.enter_context(each.batches()) for each in self._datasets]
 

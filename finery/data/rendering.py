@@ -92,7 +92,9 @@ class Rendering:
             return None
         words = [message["content"] for message in messages]
         if skeleton.trims is not None:
-            said = [w.strip() if t else w for w, t in zip(words, skeleton.trims, strict=True)]
+            said = words
+            if any(skeleton.trims):
+                said = [w.strip() if t else w for w, t in zip(words, skeleton.trims, strict=True)]
             return skeleton.filled(said), skeleton.spans(said)
         text = self.template.render(messages)
         for said in (words, [each.strip() for each in words]):

@@ -8,6 +8,7 @@ from finery.data.encoding import Encoded
 from finery.data.template import TemplateError
 
 IGNORED = -100
+BLANK = np.full(4096, IGNORED, np.int32)
 
 
 @dataclass(slots=True)  # not frozen: made by the million, and twice as quickly
@@ -50,13 +51,18 @@ def chat_sample(encoded: Encoded, limit: int | None, train_on_prompt: bool) -> S
         size = max((min(end, limit) for start, end in turns if start < limit), default=0)
         cut = size < at[-1]
         ids = ids[:size]
-    labels = _after_the_first(ids) if train_on_prompt else np.full(size, IGNORED, np.int32)
+    labels = _after_the_first(ids) if train_on_prompt else _blank(size)
     for start, end in turns:
         if start >= end:
             raise TemplateError("an assistant's turn has no token")
         if not train_on_prompt:
             labels[start:end] = ids[start:end]
     return Sample(ids, labels, cut)
+
+
+def _blank(size: int) -> np.ndarray:
+    """Labels of which none counts; a copy is made in half the time that numpy.full takes."""
+    return BLANK[:size].copy() if size <= len(BLANK) else np.full(size, IGNORED, np.int32)
 
 
 def text_sample(encoded: Encoded, limit: int | None, in_pieces: bool) -> Sample:

@@ -26,7 +26,7 @@ def script(texts: Sequence[str]) -> str:
 
     Japanese counts as Kana if it has any: Chinese has none.
     """
-    text = " ".join(texts)[:LOOKED_AT]
+    text = " ".join([text[:LOOKED_AT] for text in texts])[:LOOKED_AT]
     if text.isascii():
         return "Latin" if OTHER.search(text) else "none"
     counts: Counter[str] = Counter()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from finery.data.bad_rows import BadRow
 from finery.data.duplicates import PERMUTATIONS
@@ -50,8 +51,6 @@ class Tokenized:
     @contextmanager
     def batches(self) -> Iterator[Any]:
         """A reader of the samples: `get_batch(number)`. The file is not mapped into memory."""
-        import pyarrow as pa
-
         with pa.OSFile(str(self.folder / SAMPLES)) as file:
             yield pa.ipc.open_file(file)
 
@@ -71,8 +70,6 @@ def tokenized(folder: Path, work: Tokenizing, most: int | None, processes: int) 
 
 
 def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
-    import pyarrow as pa
-
     known, signatures = [np.empty(0, FACTS)], [np.empty((0, PERMUTATIONS), np.uint32)]
     summary: Counter[str] = Counter(rows=0, rejected=0, dropped=0)
     scripts: Counter[str] = Counter()

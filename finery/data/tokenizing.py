@@ -7,7 +7,9 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
+from finery.data.arrow import booleans, integer_lists, string_lists, strings
 from finery.data.bad_rows import BadRow
 from finery.data.chat import Problem, Renderer
 from finery.data.duplicates import PERMUTATIONS, signature
@@ -113,10 +115,6 @@ class Tokenizing:
         )
 
     def _batch(self, pairs: list[Pair]) -> Any:
-        import pyarrow as pa
-
-        from finery.data.arrow import booleans, integer_lists, string_lists, strings
-
         examples, samples = [example for example, _ in pairs], [sample for _, sample in pairs]
         columns: dict[str, Any] = {
             "dataset": strings([self.dataset.name] * len(pairs)),
@@ -145,9 +143,8 @@ def _words(example: Example, turn: int) -> str:
 def _trained(labels: Sequence[np.ndarray]) -> np.ndarray:
     """How many tokens of each sample the loss counts."""
     ends = np.cumsum([0, *map(len, labels)])
-    counted = np.concatenate([np.empty(0, np.int32), *labels]) != IGNORED
-    upto = np.concatenate(([0], np.cumsum(counted)))[ends]
-    return np.diff(upto)
+    counted = np.flatnonzero(np.concatenate([np.empty(0, np.int32), *labels]) != IGNORED)
+    return np.diff(np.searchsorted(counted, ends))
 
 
 def _length(sample: Sample) -> int:
