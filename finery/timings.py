@@ -4,7 +4,7 @@ import json
 import resource
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TIMINGS = Path(".finery/timings.jsonl")
@@ -24,8 +24,10 @@ def timed(stage: str) -> Iterator[None]:
 
 
 def latest() -> dict[str, dict]:
-    """The last record of each stage."""
-    if not TIMINGS.exists():
-        return {}
-    records = map(json.loads, TIMINGS.read_text().splitlines())
-    return {record["stage"]: record for record in records}
+    """The last record of each stage; a line that a kill or a full disk cut counts for nothing."""
+    records = {}
+    for line in TIMINGS.read_text().splitlines() if TIMINGS.exists() else []:
+        with suppress(ValueError):
+            record = json.loads(line)
+            records[record["stage"]] = record
+    return records

@@ -50,9 +50,9 @@ def pipeline(
             for healed in where.prepare():
                 get_run_logger().warning(healed)
             outcomes = _run_all(needed(where.plan(), stages or []), where)
-    except UserError as error:
+        record(str(flow_run.id), outcomes, root)
+    except (UserError, OSError) as error:  # OSError: a full disk
         return Failed(message=str(error))
-    record(str(flow_run.id), outcomes, root)
     publish(outcomes, root)
     if failures := [outcome.why for outcome in outcomes if outcome.result == "failed"]:
         return Failed(message="; ".join(failures))

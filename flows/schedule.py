@@ -8,7 +8,7 @@ from prefect.events import DeploymentEventTrigger
 
 from flows.command_line import command_line
 from flows.retrain import retrain
-from flows.server import server
+from flows.server import PORT, server
 
 NEW_DATA = "finery.data.new"
 """The event that starts a run: prefect event emit finery.data.new --resource-id finery.data"""
@@ -21,8 +21,9 @@ def schedule(
 
     A run that is due while another is under way waits for it.
     """
-    with server() as page:
-        print(f"watch: {page}\nnew data: prefect event emit {NEW_DATA} --resource-id finery.data")
+    with server(PORT) as page:
+        emit = f"prefect event emit {NEW_DATA} --resource-id finery.data"
+        print(f"watch: {page}\nnew data: PREFECT_API_URL={page}/api {emit}")
         retrain.serve(
             name="scheduled",
             cron=cron,

@@ -23,12 +23,13 @@ LOG = Path(".finery/prefect-server.log")
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(port: int | None = None) -> Iterator[str]:
     """The URL of a Prefect page, with PREFECT_API_URL set to its API for the enclosed work.
 
     It is the server that PREFECT_API_URL or the Prefect profile names, else one that answers on
-    this machine's port 4200, else one started here, which ends with the work or with this
-    process, however that dies. Raises `PipelineError` if it does not come up.
+    this machine's port 4200, else one started here on `port`, or on any that is free: others rely
+    on what they find on 4200. It ends with the work or with this process, however that dies.
+    Raises `PipelineError` if it does not come up.
     """
     if configured := _configured():
         crash_silent_runs()
@@ -39,7 +40,7 @@ def server() -> Iterator[str]:
         with _api_url(running):
             yield _page(running)
         return
-    port = PORT if _is_free(PORT) else _any_free_port()
+    port = port or _any_free_port()
     process = _start(port)
     try:
         url = f"http://{LOOPBACK}:{port}/api"
@@ -118,16 +119,6 @@ def _wait_until_up(process: subprocess.Popen[bytes], url: str) -> None:
                 f"the Prefect server did not start; see {LOG}, or `dvc repro` runs without it"
             )
         time.sleep(0.2)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
-        try:
-            listener.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
 
 
 def _any_free_port() -> int:
