@@ -136,7 +136,7 @@ def _metrics(pool: Pool, made: list[Tokenized], choice: Choice) -> dict[str, Any
     return {
         "datasets": {
             each.name: {name: each.summary[name] for name in (*counted, "scripts")}
-            | describe(each.facts)
+            | describe(each.facts())
             for each in made
         },
         **{name: sum(each.summary[name] for each in made) for name in counted},

@@ -34,9 +34,11 @@ def choose(
     taken = [_taken(params, pool, number, count) for number, count in enumerate(num_samples)]
     learnt, watched = taken[: len(params.train)], _joined(taken[len(params.train) :])
     held = validating(pool.facts["key"], params.val_size, params.seed)
-    each = np.unique(_joined(learnt))
-    training = each[~held[each]]
-    copies, duplicates = _copies(params, asked, pool, [*watched, *each[held[each]]], training)
+    used = np.zeros(len(held), bool)
+    used[_joined(learnt)] = True
+    training = np.flatnonzero(used & ~held)
+    validation = np.concatenate((watched, np.flatnonzero(used & held)))
+    copies, duplicates = _copies(params, asked, pool, validation, training)
     removed = np.zeros(len(pool.facts), bool)
     removed[training[copies]] = params.deduplicate != "off"
     order = mixed(
@@ -67,11 +69,11 @@ def _copies(
     params: DataParams,
     asked: Pool,
     pool: Pool,
-    validation: Sequence[int],
+    validation: np.ndarray,
     training: np.ndarray,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Which of `training` are copies of what comes before them, and the counts for the report."""
-    ours = np.concatenate((np.array(validation, int), training))
+    ours = np.concatenate((validation, training))
     keys = np.concatenate((asked.keys, pool.keys[ours]))
     sizes = (len(asked.facts), len(validation), len(training))
     split = np.repeat(np.arange(len(SPLITS)), sizes)

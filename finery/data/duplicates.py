@@ -20,8 +20,12 @@ UNIT = re.compile(
 
 def first_copies(keys: np.ndarray) -> np.ndarray:
     """For each sample the index of the first one equal to it: its own if there is none before."""
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return first[inverse]
+    order = np.argsort(keys, kind="stable").astype(np.int32)
+    begins = np.ones(len(keys), bool)
+    begins[1:] = np.diff(keys[order]) != 0
+    first = np.empty_like(order)
+    first[order] = order[begins][np.cumsum(begins, dtype=np.int32) - 1]
+    return first
 
 
 def signature(texts: Sequence[str]) -> np.ndarray:

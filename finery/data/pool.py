@@ -22,8 +22,9 @@ class Pool:
 
     def __init__(self, datasets: Sequence[Tokenized]) -> None:
         self._datasets = datasets
-        self.facts = np.concatenate([np.empty(0, FACTS), *(each.facts for each in datasets)])
-        sizes = [len(each.facts) for each in datasets]
+        facts = [each.facts() for each in datasets]
+        self.facts = facts[0] if len(facts) == 1 else np.concatenate([np.empty(0, FACTS), *facts])
+        sizes = list(map(len, facts))
         self.starts = np.cumsum([0, *sizes])
         self._batches = [
             (dataset, number)
@@ -43,13 +44,14 @@ class Pool:
         return np.arange(self.starts[dataset], self.starts[dataset + 1])
 
     def signatures(self, samples: np.ndarray) -> np.ndarray:
-        return np.concatenate([each.signatures for each in self._datasets])[samples]
+        return np.concatenate([each.signatures() for each in self._datasets])[samples]
 
     def write(self, file: Path, kind: str, samples: np.ndarray) -> None:
         """Write these samples, in this order, as Parquet."""
         with parquet_writer(file, kind) as writer:
             for table in self._tables(samples):
                 writer.write_table(table)
+        pa.default_memory_pool().release_unused()
 
     def _tables(self, samples: np.ndarray) -> Iterator[Any]:
         with ExitStack() as stack:

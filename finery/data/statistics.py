@@ -33,7 +33,11 @@ def histogram(lengths: dict[str, np.ndarray], cutoff_len: int, file: Path) -> No
     axes = figure.add_subplot(xlabel="tokens", ylabel="samples")
     longest = max((int(each.max(initial=1)) for each in lengths.values()), default=1)
     edges = np.linspace(0, longest, min(BARS, longest) + 1)
-    axes.hist(list(lengths.values()), edges, label=list(lengths), stacked=True)
+    below = np.zeros(len(edges) - 1, int)
+    for name, tokens in lengths.items():
+        counts = np.histogram(tokens, edges)[0]
+        axes.bar(edges[:-1], counts, np.diff(edges), below, align="edge", label=name)
+        below += counts
     if longest >= cutoff_len:
         axes.axvline(cutoff_len, color="black", linestyle="--", label="cutoff_len")
     axes.set_yscale("symlog", linthresh=10)

@@ -20,7 +20,7 @@ from finery.data.parallel import ordered
 from finery.data.prepared import schema
 from finery.data.tokenizing import FACTS, Chunk, Tokenizing
 
-SAMPLES, FACTS_FILE, SIGNATURES = "samples.arrow", "facts.npy", "signatures.npy"
+SAMPLES, FACTS_FILE, SIGNATURES = "samples.arrow", "facts.bin", "signatures.bin"
 REJECTED, SUMMARY = "rejected.jsonl", "summary.json"
 
 
@@ -31,13 +31,12 @@ class Tokenized:
     name: str
     folder: Path
 
-    @cached_property
     def facts(self) -> np.ndarray:
-        return np.load(self.folder / FACTS_FILE)
+        """The `FACTS` of all samples, read each time: it is what grows with the rows."""
+        return np.fromfile(self.folder / FACTS_FILE, FACTS)
 
-    @cached_property
     def signatures(self) -> np.ndarray:
-        return np.load(self.folder / SIGNATURES)
+        return np.fromfile(self.folder / SIGNATURES, np.uint32).reshape(-1, PERMUTATIONS)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -70,7 +69,6 @@ def tokenized(folder: Path, work: Tokenizing, most: int | None, processes: int) 
 
 
 def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
-    known, signatures = [np.empty(0, FACTS)], [np.empty((0, PERMUTATIONS), np.uint32)]
     summary: Counter[str] = Counter(rows=0, rejected=0, dropped=0)
     scripts: Counter[str] = Counter()
     batches, said = [], hashlib.sha256()
@@ -79,24 +77,24 @@ def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
         pa.OSFile(str(folder / SAMPLES), "wb") as file,
         pa.ipc.new_file(file, schema(work.kind), options=options) as writer,
         (folder / REJECTED).open("w", encoding="utf-8") as rejected,
+        (folder / FACTS_FILE).open("wb") as facts,
+        (folder / SIGNATURES).open("wb") as signatures,
     ):
         for chunk in chunks:
             writer.write_batch(chunk.batch)
             batches.append(len(chunk.facts))
-            known.append(chunk.facts)
-            signatures.append(chunk.signatures)
+            chunk.facts.tofile(facts)
+            chunk.signatures.tofile(signatures)
             summary.update(rows=chunk.rows, rejected=len(chunk.bad), dropped=chunk.dropped)
             scripts.update(chunk.scripts)
             said.update(chunk.digests)
             for bad in chunk.bad:
                 rejected.write(json.dumps(asdict(bad), ensure_ascii=False) + "\n")
-    np.save(folder / FACTS_FILE, np.concatenate(known))
-    np.save(folder / SIGNATURES, np.concatenate(signatures))
-    facts = {
+    known = {
         **summary,
         "kind": work.kind,
         "scripts": dict(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))),
         "batches": batches,
         "sha256": said.hexdigest(),
     }
-    (folder / SUMMARY).write_text(json.dumps(facts), encoding="utf-8")
+    (folder / SUMMARY).write_text(json.dumps(known), encoding="utf-8")

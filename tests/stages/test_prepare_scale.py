@@ -7,10 +7,9 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from finery.data import parallel
+from finery.data import parallel, tokenized
 from finery.data.errors import DataError
 from finery.data.prepared import read_parquet
 from finery.params.data import DataParams
@@ -152,11 +151,14 @@ def test_a_kill_leaves_nothing_that_passes_for_whole(
 ):
     folder.write("boats", boats(10))
 
-    def killed(*_: Any) -> None:
+    write = tokenized._write
+
+    def killed(*arguments: Any) -> None:
+        write(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "save", killed)
+        patch.setattr(tokenized, "_write", killed)
         with pytest.raises(KeyboardInterrupt):
             folder.prepare("boats")
     assert all(name.startswith(".partial-") for name in folder.cached())
