@@ -41,8 +41,10 @@ class Encoder:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._lengths = _byte_lengths(tokenizer)
-        self._fast = None if self._lengths is None else _fastokens(tokenizer)
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        settings = backend.to_str() if backend else "{}"
+        self._lengths = _byte_lengths(json.loads(settings))
+        self._fast = None if self._lengths is None else _fastokens(tokenizer, settings)
 
     def __call__(self, texts: Sequence[str], positions: Positions) -> list[Encoded]:
         """The tokens of each text, of which none may hold half a character.
@@ -130,17 +132,14 @@ def _in_bytes(text: str, positions: Sequence[int]) -> list[int]:
     return list(accumulate([len(text[start:end].encode()) for start, end in parts]))
 
 
-def _byte_lengths(tokenizer: Any) -> np.ndarray | None:
+def _byte_lengths(settings: dict[str, Any]) -> np.ndarray | None:
     """How many bytes of a text each token stands for; None if the tokenizer is not byte-level."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
+    model = settings.get("model", {})
+    if model.get("type") != "BPE" or not _byte_level(settings["pre_tokenizer"]):
         return None
-    settings = json.loads(backend.to_str())
-    if settings["model"]["type"] != "BPE" or not _byte_level(settings["pre_tokenizer"]):
-        return None
-    added = {token["content"]: len(token["content"].encode()) for token in settings["added_tokens"]}
     # A byte is a character in the byte-level alphabet, whichever byte it is.
-    lengths = {i: added.get(token, len(token)) for token, i in backend.get_vocab().items()}
+    lengths = {number: len(token) for token, number in model["vocab"].items()}
+    lengths |= {token["id"]: len(token["content"].encode()) for token in settings["added_tokens"]}
     table = np.zeros(max(lengths) + 1, np.int64)
     table[list(lengths)] = list(lengths.values())
     return table
@@ -153,12 +152,12 @@ def _byte_level(settings: dict[str, Any] | None) -> bool:
     return any(part["type"] == "ByteLevel" and not part["add_prefix_space"] for part in parts)
 
 
-def _fastokens(tokenizer: Any) -> Any:
+def _fastokens(tokenizer: Any, settings: str) -> Any:
     """fastokens' version of the tokenizer; None if it has none that gives the same tokens."""
     try:
         from fastokens import Tokenizer
 
-        fast = Tokenizer.from_json_str(tokenizer.backend_tokenizer.to_str())
+        fast = Tokenizer.from_json_str(settings)
         texts = [PROBE, "".join([PROBE, *tokenizer.all_special_tokens, PROBE])]
         fast.enable_segment_cache(SEGMENTS)
         ids = [fast.encode(text).ids for text in texts]

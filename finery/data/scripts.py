@@ -1,10 +1,9 @@
 """The writing system of a text: all that can be said for certain without guessing its language."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
-LOOKED_AT = 64
+LOOKED_AT = 32
 SCRIPTS = {
     "Latin": "A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ",
     "Han": "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",
@@ -29,9 +28,10 @@ def script(texts: Sequence[str]) -> str:
     text = " ".join([text[:LOOKED_AT] for text in texts])[:LOOKED_AT]
     if text.isascii():
         return "Latin" if OTHER.search(text) else "none"
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     for run in RUNS.finditer(text):
-        counts[str(run.lastgroup)] += run.end() - run.start()
+        name = run.lastgroup or ""
+        counts[name] = counts.get(name, 0) + run.end() - run.start()
     if "Kana" in counts:
         counts["Kana"] += counts.pop("Han", 0)
     if counts:
