@@ -40,7 +40,6 @@ def histogram(lengths: dict[str, np.ndarray], cutoff_len: int, file: Path) -> No
         below += counts
     if longest >= cutoff_len:
         axes.axvline(cutoff_len, color="black", linestyle="--", label="cutoff_len")
-    axes.set_yscale("symlog", linthresh=10)
     axes.grid(alpha=0.3)
     axes.legend()
     FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
