@@ -9,6 +9,8 @@ def report_progress() -> Any:
     from transformers import TrainerCallback
 
     class ReportProgress(TrainerCallback):
+        _start, _first = time.monotonic(), 0
+
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self._start, self._first = time.monotonic(), state.global_step
 
