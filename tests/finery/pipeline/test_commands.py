@@ -17,6 +17,8 @@ from finery.pipeline.status import status
 from .small import Small, make
 
 ROOT = Path(__file__).resolve().parents[3]
+PARAMS = (ROOT / "params.yaml").read_text().splitlines()
+RANK = next(number for number, line in enumerate(PARAMS, 1) if line.strip().startswith("rank:"))
 FINERY = (sys.executable, "-m", "finery.cli")
 
 
@@ -126,7 +128,7 @@ WRONG: dict[str, tuple[list[str], Callable[[Small], object], str]] = {
     "a setting": (
         ["status"],
         lambda p: p.replace("params.yaml", "rank: 16", "rnak: 16"),
-        "params.yaml:24: train.lora.rnak: unknown key; did you mean rank?",
+        f"params.yaml:{RANK}: train.lora.rnak: unknown key; did you mean rank?",
     ),
     "dvc.yaml": (
         ["status"],

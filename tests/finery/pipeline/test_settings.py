@@ -14,6 +14,8 @@ from finery.params.schema import ParamsError
 from finery.pipeline.settings import set_params
 
 ROOT = Path(__file__).resolve().parents[3]
+PARAMS = (ROOT / "params.yaml").read_text().splitlines()
+RANK = next(number for number, line in enumerate(PARAMS, 1) if line.strip().startswith("rank:"))
 
 
 @pytest.fixture
@@ -142,7 +144,7 @@ def test_what_is_wrong_changes_nothing(params: Path, assignment: str, message: s
 
 def test_what_was_wrong_before_is_said_with_its_line(params: Path) -> None:
     params.write_text(params.read_text().replace("rank: 16", "rank: many"))
-    with pytest.raises(ParamsError, match=r"params\.yaml:24: train\.lora\.rank: must be"):
+    with pytest.raises(ParamsError, match=rf"params\.yaml:{RANK}: train\.lora\.rank: must be"):
         set_params(["train.seed=7"], params)
 
 
