@@ -99,10 +99,11 @@ class Project:
         yaml.dump(params, path)
 
     def setting(self, key: str) -> Any:
+        """What params.yaml says; None for a setting that it leaves at its default."""
         value: Any = YAML(typ="safe").load(self.folder / "params.yaml")
         for part in key.split("."):
-            value = value[part]
-        return value
+            value = value.get(part, {})
+        return value or None
 
     def write(self, path: str, text: str) -> None:
         file = self.folder / path
