@@ -30,7 +30,9 @@ JSON = st.recursive(
 def values(file: Path) -> list[Any]:
     """The rows; the numbers and files are asserted on the way."""
     rows = list(read_rows(file))
-    assert [(row.file, row.number) for row in rows] == [(str(file), n + 1) for n in range(len(rows))]
+    assert [(row.file, row.number) for row in rows] == [
+        (str(file), n + 1) for n in range(len(rows))
+    ]
     return [row.values for row in rows]
 
 
