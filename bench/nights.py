@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.world import World, environment, prefect_server, small_disk  # noqa: E402
-from finery.retraining.record import history  # noqa: E402
+from finery.retraining.record import history, settle  # noqa: E402
 
 MIX = {
     "new rows on the server": 5,
@@ -43,6 +43,7 @@ MIX = {
 
 def without_reason(world: World) -> list[str]:
     """The nights of which the record does not say how and why they ended."""
+    settle(world.project)  # the last night may have been killed
     runs = history(world.project)
     said = [run.started for run in runs if not (run.outcome and run.reason and run.ended)]
     missing = len(world.nights) - len(runs)

@@ -20,7 +20,7 @@ from prefect.states import Completed, Failed, State
 
 from finery.errors import UserError
 from finery.releases.judge import unreleased
-from finery.retraining.record import INTERRUPTED, Run, history, recorded
+from finery.retraining.record import INTERRUPTED, Run, history, recorded, settle
 from finery.retraining.report import show
 from finery.upstream.branch import branch_of
 from flows import retrain_steps as steps
@@ -131,6 +131,7 @@ def main(
     """Fetch new data, run what it changes, and release the result if it is no worse."""
     root = Path()
     if show_history:
+        settle(root)
         return show(history(root))
     branch_of(root, branch)
     with server() as page:

@@ -10,7 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,13 +64,7 @@ def recorded(root: Path) -> Iterator[Run]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AnotherRun("another retraining is under way here; wait for it") from None
-        for run in history(root):
-            if run.outcome is None:
-                run.outcome, run.reason = (
-                    INTERRUPTED,
-                    "killed, or the machine went down; the next run goes on",
-                )
-                end(root, run)
+        _end_interrupted(root)
         _keep_room(root / ROOM)
         run = Run(started=_now())
         _append(root, run)
@@ -79,6 +73,14 @@ def recorded(root: Path) -> Iterator[Run]:
         finally:
             if run.outcome is not None:
                 end(root, run)
+
+
+def settle(root: Path) -> None:
+    """Put the end of a run on record that could not do so itself, unless one is under way."""
+    if (root / RETRAINS).exists():
+        with (root / RETRAINS).open("a") as file, suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _end_interrupted(root)
 
 
 def end(root: Path, run: Run) -> None:
@@ -94,6 +96,14 @@ def history(root: Path) -> list[Run]:
     for line in _lines(root / RETRAINS):
         runs[line["id"]] = Run(**{key: value for key, value in line.items() if key in known})
     return list(runs.values())
+
+
+def _end_interrupted(root: Path) -> None:
+    for run in history(root):
+        if run.outcome is None:
+            run.outcome = INTERRUPTED
+            run.reason = "killed, or the machine went down; the next run goes on"
+            end(root, run)
 
 
 def _lines(file: Path) -> Iterator[dict]:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, chdir
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,14 @@ def prefect_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_HOME", str(home))
         patch.delenv("PREFECT_API_URL", raising=False)
-        patch.chdir(home)
         from prefect.settings import PREFECT_HOME, temporary_settings
 
         from flows import server
 
         patch.setattr(server, "PORT", server._any_free_port())
-        with temporary_settings({PREFECT_HOME: home}), server.server() as page:
+        with temporary_settings({PREFECT_HOME: home}), ExitStack() as stack:
+            with chdir(home):  # where it writes its log
+                page = stack.enter_context(server.server())
             yield page
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from finery.retraining.errors import AnotherRun
-from finery.retraining.record import RETRAINS, ROOM, history, recorded
+from finery.retraining.record import RETRAINS, ROOM, history, recorded, settle
 
 KILLED = """
 import os, signal, sys
@@ -38,6 +38,16 @@ def test_one_that_was_killed_is_interrupted(tmp_path: Path) -> None:
         assert [run.outcome for run in history(tmp_path)] == ["interrupted", None]
         run.outcome = "nothing changed"
     assert [run.outcome for run in history(tmp_path)] == ["interrupted", "nothing changed"]
+
+
+def test_the_end_of_a_killed_one_is_known_before_the_next(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)])
+    settle(tmp_path)
+    assert [run.outcome for run in history(tmp_path)] == ["interrupted"]
+    with recorded(tmp_path) as run:
+        settle(tmp_path)
+        assert [each.outcome for each in history(tmp_path)] == ["interrupted", None]
+        run.outcome = "released"
 
 
 def test_half_a_line_costs_that_line_alone(tmp_path: Path) -> None:
