@@ -33,7 +33,9 @@ def test_check_says_that_all_is_well():
 
 def test_check_says_everything_that_is_wrong(tmp_path: Path):
     text = (ROOT / "params.yaml").read_text()
-    (tmp_path / "mine.yaml").write_text(text.replace("rank:", "rnak:").replace("\nmerge:", "\nmarge:"))
+    (tmp_path / "mine.yaml").write_text(
+        text.replace("rank:", "rnak:").replace("\nmerge:", "\nmarge:")
+    )
     done = finery("check", "mine.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert [line.split(": ", 1)[1] for line in done.stderr.splitlines()] == [

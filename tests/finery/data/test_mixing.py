@@ -1,5 +1,7 @@
 """Mixed as the datasets library interleaves, which is what LLaMA-Factory does."""
 
+import itertools
+
 import numpy as np
 import pytest
 from datasets import Dataset, interleave_datasets
@@ -17,7 +19,7 @@ KEYS = np.random.default_rng(0).integers(0, 2**63, 50).astype(np.uint64)
 
 def indices(sizes: tuple[int, ...]) -> list[np.ndarray]:
     ends = np.cumsum([0, *sizes])
-    return [np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [np.arange(a, b) for a, b in itertools.pairwise(ends)]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
