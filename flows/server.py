@@ -84,8 +84,10 @@ def _api_url(url: str) -> Iterator[None]:
 
     with temporary_settings({PREFECT_API_URL: url}):
         crash_silent_runs()
-        yield
-        _send_all()
+        try:
+            yield
+        finally:
+            _send_all()
 
 
 def _send_all() -> None:
