@@ -23,9 +23,10 @@ PATIENCE = 120
 ROOT = Path(__file__).resolve().parents[2]
 SLEEP = """\
 import time
+from pathlib import Path
 from finery.under_dvc import end_with_dvc
 
-end_with_dvc([])
+end_with_dvc([Path("first")])
 time.sleep(600)
 """
 
