@@ -14,12 +14,13 @@ from finery.data.cache import contents, key, prune
 from finery.data.chat import Renderer
 from finery.data.choosing import Choice, choose
 from finery.data.errors import DataError
+from finery.data.histogram import Histogram
 from finery.data.kinds import refuse_untestable, trained_kind
 from finery.data.parallel import processes
 from finery.data.pool import Pool
 from finery.data.preview import first
 from finery.data.reading import Dataset, open_dataset
-from finery.data.statistics import describe, histogram
+from finery.data.statistics import describe
 from finery.data.tokenized import Tokenized, tokenized
 from finery.data.tokenizing import Tokenizing
 from finery.params.data import DataParams
@@ -56,6 +57,7 @@ def prepare(
     kind = trained_kind(learnt)
     refuse_untestable(tested)
 
+    histogram = Histogram()
     trusted = lineage.read(base).get("download", {}).get("trust_remote_code", False)
     tokenizer = load_tokenizer(base, trusted)
     renderer = Renderer(
@@ -87,7 +89,7 @@ def prepare(
     print("A sample, with «what is trained on»:\n" + first(tokenizer, train / "train.parquet"))
     lengths = {"training": choice.training, "validation": choice.validation}
     lengths = {name: pool.facts["tokens"][samples] for name, samples in lengths.items()}
-    histogram(lengths, params.cutoff_len, plot)
+    histogram.draw(lengths, params.cutoff_len, plot)
 
 
 def _made(params: DataParams, base: Path, work: Tokenizing) -> Tokenized:

@@ -3,20 +3,16 @@
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from finery.data.control_tokens import ControlTokenError
-from finery.data.encoding import Encoded, Encoder
+from finery.data.encoding import Encoder, Text, marked
 from finery.data.examples import Example
 from finery.data.rendering import Rendering
-from finery.data.samples import Sample, chat_sample, text_sample
-from finery.data.spans import Span
+from finery.data.samples import Sample, chat_samples, text_sample
 from finery.data.template import TemplateError
-
-Rendered = tuple[str, list[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +61,23 @@ class Renderer:
 
     def begin(self, examples: Sequence[Example]) -> Callable[[], list[Sample | Problem]]:
         """Render, and begin to tokenize; the result ends it. Others can be begun meanwhile."""
-        rendered = [_tried(self._rendered, example) for example in examples]
-        texts = [both for each in rendered if isinstance(each, list) for both in each]
-        positions = [[*chain.from_iterable(spans)] for _, spans in texts]
-        encoded = self._encoder.begin([text for text, _ in texts], positions)
+        rendered = [self._tried(example) for example in examples]
+        encoded = self._encoder.begin([text for each in rendered for text in each[0]])
 
         def end() -> list[Sample | Problem]:
-            tokens = iter(encoded())
-            return [
-                _tried(self._sample, example, [next(tokens) for _ in each])
-                if isinstance(each, list)
-                else each
-                for example, each in zip(examples, rendered, strict=True)
-            ]
+            tokens = encoded()
+            samples = chat_samples(tokens, self._cutoff_len)
+            made: list[Sample | Problem] = []
+            done = 0
+            for example, (texts, problem) in zip(examples, rendered, strict=True):
+                if problem is None and example.text is not None:
+                    ids = tokens.text(done)
+                    made.append(text_sample(ids, self._cutoff_len, self._packing))
+                else:
+                    mine = samples[done : done + len(texts)]
+                    made.append(problem or self._sample(example, mine))
+                done += len(texts)
+            return made
 
         return end
 
@@ -92,29 +92,40 @@ class Renderer:
             )
             for example in examples
         ]
-        return [encoded.ids for encoded in self._encoder(texts, [()] * len(texts))]
+        encoded = self._encoder([marked(text, ()) for text in texts])
+        return [encoded.text(index) for index in range(len(texts))]
 
-    def _rendered(self, example: Example) -> list[Rendered]:
-        """The texts of an example: one, or of a preference two."""
+    def _tried(self, example: Example) -> tuple[list[Text], Problem | None]:
+        try:
+            return self._rendered(example), None
+        except TemplateError as error:
+            return [], _problem(example, error)
+
+    def _rendered(self, example: Example) -> list[Text]:
+        """The texts of an example, with their turns: one, or of a preference two."""
+        chosen, rejected, rendering = example.chosen, example.rejected, self._rendering
         if example.text is not None:
             before, after = self._text_ends
-            self._rendering.control.refuse_in("text", example.text)
-            return [(before + example.text + after, [])]
-        chosen, rejected = example.chosen, example.rejected
-        answers = [[]] if chosen is None or rejected is None else [[chosen], [rejected]]
-        last_only = self._mask_history or len(answers) > 1 or example.desirable is not None
+            rendering.control.refuse_in("text", example.text)
+            return [marked(before + example.text + after, ())]
+        if chosen is None or rejected is None:
+            last_only = self._mask_history or example.desirable is not None
+            return [rendering.conversation(example.messages, example.tools, last_only)]
         return [
-            self._rendering.conversation([*example.messages, *answer], example.tools, last_only)
-            for answer in answers
+            rendering.conversation((*example.messages, answer), example.tools, True)
+            for answer in (chosen, rejected)
         ]
 
-    def _sample(self, example: Example, encoded: list[Encoded]) -> Sample:
-        if example.text is not None:
-            return text_sample(encoded[0], self._cutoff_len, self._packing)
-        on_prompt = self._train_on_prompt and len(encoded) == 1 and example.desirable is None
-        first, *other = [chat_sample(each, self._cutoff_len, on_prompt) for each in encoded]
-        if not other and example.desirable is None:
-            return first
+    def _sample(
+        self, example: Example, encoded: Sequence[Sample | TemplateError]
+    ) -> Sample | Problem:
+        """One sample of the conversations that an example is."""
+        for each in encoded:
+            if isinstance(each, TemplateError):
+                return _problem(example, each)
+        first, *other = encoded
+        if example.desirable is None and not other:
+            return first.with_prompt() if self._train_on_prompt else first
         return replace(
             first if all(each.trained_tokens for each in other) else first.emptied(),
             rejected=other[0] if other else None,
@@ -123,14 +134,9 @@ class Renderer:
         )
 
 
-def _tried(make: Any, example: Example, *given: Any) -> Any:
-    """What `make` makes of an example, or the `Problem` with it."""
-    try:
-        return make(example, *given)
-    except ControlTokenError as error:
-        return Problem(example.row, "", "control-token", str(error))
-    except TemplateError as error:
-        return Problem(example.row, "", "template", str(error))
+def _problem(example: Example, error: TemplateError) -> Problem:
+    kind = "control-token" if isinstance(error, ControlTokenError) else "template"
+    return Problem(example.row, "", kind, str(error))
 
 
 def _text_ends(tokenizer: Any) -> tuple[str, str]:

@@ -7,17 +7,17 @@ text, and every other tokenizer, goes through Hugging Face's tokenizers.
 """
 
 import json
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, chain
+from itertools import chain
 from threading import Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-SEGMENTS = 1 << 16
-"""Bytes to remember what repeats between special tokens by: a system prompt, not the rows."""
 PROBE = (
     'I\'ll pay  $1,234.50 for 3 cafés\n\n\tand NAÏVE Straße—don’t! {"a": [1, null]} x_1 = 10**9;'
     "\r\n请用中文回答：第１２题的答案是“三百”。ひらがなとカタカナ。한국어 مرحبا Привет नमस्ते"
@@ -25,15 +25,31 @@ PROBE = (
 )
 
 
-Positions = Sequence[Sequence[int]]
+class Text(NamedTuple):
+    """A text, its size, and places in it that are asked for, ascending; both in bytes of UTF-8."""
+
+    text: str
+    size: int
+    places: list[int]
 
 
-@dataclass(slots=True)  # not frozen: made by the million, and twice as quickly
+@dataclass(frozen=True, slots=True)
 class Encoded:
-    """The tokens of a text (int32), and the first that begins at each asked position, or after."""
+    """The tokens of some texts, those of one after those of another.
+
+    - `ids`: all tokens (int32); those of text i are `ids[bounds[i] : bounds[i + 1]]`
+    - `at`: for each place asked for, which token is the first that begins there or after it;
+      those of text i are `at[at_bounds[i] : at_bounds[i + 1]]`
+    """
 
     ids: np.ndarray
-    at: list[int]
+    bounds: np.ndarray
+    at: np.ndarray
+    at_bounds: np.ndarray
+
+    def text(self, index: int) -> np.ndarray:
+        """The tokens of one text."""
+        return self.ids[self.bounds[index] : self.bounds[index + 1]]
 
 
 class Encoder:
@@ -43,63 +59,98 @@ class Encoder:
         self._tokenizer = tokenizer
         backend = getattr(tokenizer, "backend_tokenizer", None)
         settings = backend.to_str() if backend else "{}"
-        self._lengths = _byte_lengths(json.loads(settings))
+        parsed = json.loads(settings)
+        self._lengths = _byte_lengths(parsed)
         self._fast = None if self._lengths is None else _fastokens(tokenizer, settings)
+        self._seams = Seams(parsed.get("added_tokens", []))
 
-    def __call__(self, texts: Sequence[str], positions: Positions) -> list[Encoded]:
-        """The tokens of each text, of which none may hold half a character.
+    def __call__(self, texts: Sequence[Text]) -> Encoded:
+        """The tokens of each text, of which none may hold half a character."""
+        return self.begin(texts)()
 
-        `positions` are places in each text, in characters and ascending.
-        """
-        return self.begin(texts, positions)()
-
-    def begin(self, texts: Sequence[str], positions: Positions) -> Callable[[], list[Encoded]]:
+    def begin(self, texts: Sequence[Text]) -> Callable[[], Encoded]:
         """Begin to find the tokens, beside Python where that can be; the result has them."""
         if self._fast is None or not texts:
-            return lambda: self._with_offsets(texts, positions)
-        beside = _Beside(partial(self._fast.encode_batch_flat, texts))
-        return lambda: self._spelt(texts, positions, *beside.result())
+            return lambda: self._with_offsets(texts)
+        # What all begin with, a system prompt, is tokenized once.
+        said = [each.text for each in texts]
+        head = said[0][: self._seams.last(os.path.commonprefix(said))] if len(said) > 1 else ""
+        rest = [each[len(head) :] for each in said] if head else said
+        beside = _Beside(partial(self._fast.encode_batch_flat, rest))
+        return lambda: self._spelt(texts, head, *beside.result())
 
-    def _spelt(
-        self, texts: Sequence[str], positions: Positions, flat: bytes, ends: bytes
-    ) -> list[Encoded]:
+    def _spelt(self, texts: Sequence[Text], head: str, flat: bytes, ends: bytes) -> Encoded:
         """The tokens, those of a text that they do not spell from the slower tokenizer."""
-        ids = np.frombuffer(flat, np.uint32).astype(np.int32)
-        bounds = np.frombuffer(ends, np.uint64).astype(np.int64)
-        starts = np.concatenate(([0], np.cumsum(self._lengths[ids])))
-        places = [_in_bytes(text, each) for text, each in zip(texts, positions, strict=True)]
-        counts = list(map(len, places))
-        asked = np.fromiter(chain.from_iterable(places), np.int64, sum(counts))
-        upto = list(accumulate(counts, initial=0))
-        sizes = asked[np.array(upto[1:], int) - 1]
-        found = np.searchsorted(starts, asked + np.repeat(starts[bounds[:-1]], counts))
-        at, cuts = (found - np.repeat(bounds[:-1], counts)).tolist(), bounds.tolist()
-        encoded = [
-            Encoded(ids[start:end], at[first : last - 1])
-            for start, end, first, last in zip(
-                cuts[:-1], cuts[1:], upto[:-1], upto[1:], strict=True
-            )
-        ]
-        other = np.flatnonzero(np.diff(starts[bounds]) != sizes).tolist()
-        again = self._with_offsets([texts[i] for i in other], [positions[i] for i in other])
-        for index, each in zip(other, again, strict=True):
-            encoded[index] = each
-        return encoded
+        ids, bounds = np.frombuffer(flat, np.int32), np.frombuffer(ends, np.int64)
+        if head:
+            ids, bounds = _headed(np.array(self._fast.encode(head).ids, np.int32), ids, bounds)
+        starts = _sums(self._lengths[ids])
+        begin = starts[bounds]
+        counts = [len(each.places) for each in texts]
+        asked = np.fromiter(chain.from_iterable([each.places for each in texts]), np.int64)
+        at = np.searchsorted(starts, asked + np.repeat(begin[:-1], counts))
+        encoded = Encoded(ids, bounds, at, _sums(counts))
+        sizes = np.array([each.size for each in texts])
+        other = np.flatnonzero(np.diff(begin) != sizes).tolist()
+        return self._corrected(encoded, texts, other) if other else encoded
 
-    def _with_offsets(self, texts: Sequence[str], positions: Positions) -> list[Encoded]:
+    def _corrected(self, encoded: Encoded, texts: Sequence[Text], wrong: list[int]) -> Encoded:
+        ids = np.split(encoded.ids, encoded.bounds[1:-1])
+        own = encoded.at - np.repeat(encoded.bounds[:-1], np.diff(encoded.at_bounds))
+        at = np.split(own, encoded.at_bounds[1:-1])
+        for index, (right, places) in zip(
+            wrong, self._one_by_one([texts[index] for index in wrong]), strict=True
+        ):
+            ids[index], at[index] = right, places
+        return _joined(ids, at)
+
+    def _with_offsets(self, texts: Sequence[Text]) -> Encoded:
+        pairs = self._one_by_one(texts)
+        return _joined([ids for ids, _ in pairs], [at for _, at in pairs])
+
+    def _one_by_one(self, texts: Sequence[Text]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The tokens of each text, and those of its own tokens that begin at the places."""
         if not texts:
             return []
         encoded = self._tokenizer(
-            list(texts), add_special_tokens=False, return_offsets_mapping=True
+            [each.text for each in texts], add_special_tokens=False, return_offsets_mapping=True
         )
-        made = zip(encoded["input_ids"], encoded["offset_mapping"], positions, strict=True)
+        made = zip(encoded["input_ids"], encoded["offset_mapping"], texts, strict=True)
         return [
-            Encoded(
+            (
                 np.array(ids, np.int32),
-                np.searchsorted([start for start, _ in offsets], each).tolist(),
+                np.searchsorted([start for start, _ in offsets], _in_characters(each)),
             )
             for ids, offsets, each in made
         ]
+
+
+class Seams:
+    """Places where a text can be cut with the tokens of both parts staying what they were.
+
+    Tokenizers look for added tokens first, and at what is between them by itself. So one can cut
+    behind an added token, if no other may be found in its place because of what comes after.
+    """
+
+    def __init__(self, added: Sequence[dict[str, Any]]) -> None:
+        self._added = {token["content"]: token for token in added}
+        longest_first = sorted(filter(None, self._added), key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+
+    def last(self, text: str) -> int:
+        """The last such place in a text, which may be a part of a longer one; 0 if there is none."""
+        found = [match for match in self._pattern.finditer(text) if self._divides(match[0])]
+        return found[-1].end() if found else 0
+
+    def _divides(self, content: str) -> bool:
+        token = self._added[content]
+        if token["rstrip"] or token["single_word"]:
+            return False
+        beginnings = tuple(content[:end] for end in range(1, len(content)))
+        return not any(
+            other.endswith(beginnings) or (content in other and content != other)
+            for other in self._added
+        )
 
 
 class _Beside(Thread):
@@ -123,13 +174,43 @@ class _Beside(Thread):
         return self._made
 
 
-def _in_bytes(text: str, positions: Sequence[int]) -> list[int]:
-    """Places in a text, and its end, in bytes."""
-    places = [*positions, len(text)]
-    if text.isascii():
-        return places
-    parts = zip([0, *positions], places, strict=True)
-    return list(accumulate([len(text[start:end].encode()) for start, end in parts]))
+def byte_size(text: str) -> int:
+    """The size of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def marked(text: str, positions: Sequence[int]) -> Text:
+    """A text with places that are known in characters."""
+    places = [byte_size(text[:position]) for position in positions]
+    return Text(text, byte_size(text), places)
+
+
+def _in_characters(text: Text) -> list[int]:
+    if len(text.text) == text.size:
+        return text.places
+    encoded = text.text.encode()
+    return [len(encoded[:place].decode()) for place in text.places]
+
+
+def _sums(counts: Any) -> np.ndarray:
+    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
+
+
+def _joined(ids: list[np.ndarray], at: list[np.ndarray]) -> Encoded:
+    """Texts by themselves as one; `at` are tokens of each by itself."""
+    bounds, at_bounds = _sums(list(map(len, ids))), _sums(list(map(len, at)))
+    flat = np.concatenate([np.empty(0, np.int64), *at]) + np.repeat(bounds[:-1], np.diff(at_bounds))
+    return Encoded(np.concatenate([np.empty(0, np.int32), *ids]), bounds, flat, at_bounds)
+
+
+def _headed(head: np.ndarray, ids: np.ndarray, bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Texts that begin with the same tokens: those, then what is each one's own."""
+    count, sizes = len(bounds) - 1, np.diff(bounds)
+    shifted = np.arange(count + 1) * len(head) + bounds
+    whole = np.empty(len(ids) + count * len(head), np.int32)
+    whole[shifted[:-1, None] + np.arange(len(head))] = head
+    whole[np.arange(len(ids)) + np.repeat(np.arange(1, count + 1) * len(head), sizes)] = ids
+    return whole, shifted
 
 
 def _byte_lengths(settings: dict[str, Any]) -> np.ndarray | None:
@@ -159,7 +240,6 @@ def _fastokens(tokenizer: Any, settings: str) -> Any:
 
         fast = Tokenizer.from_json_str(settings)
         texts = [PROBE, "".join([PROBE, *tokenizer.all_special_tokens, PROBE])]
-        fast.enable_segment_cache(SEGMENTS)
         ids = [fast.encode(text).ids for text in texts]
     except (ImportError, ValueError, NotImplementedError):
         return None

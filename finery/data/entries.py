@@ -39,6 +39,12 @@ class Columns(BaseModel):
         """The columns that the entry names itself."""
         return {name for key in self.model_fields_set if (name := getattr(self, key))}
 
+    @cached_property
+    def media(self) -> dict[str, str]:
+        """What cannot be trained on, and the columns that may hold it."""
+        columns = {name: getattr(self, name) for name in ("images", "videos", "audios")}
+        return {name: column for name, column in columns.items() if column}
+
     @model_validator(mode="before")
     @classmethod
     def _only_those_named(cls, named: Any) -> Any:

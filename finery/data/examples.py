@@ -35,6 +35,7 @@ class Example:
         """All that is said, in order; the words without who says them."""
         if self.text is not None:
             return [self.text]
-        said = [message.get("content") or "" for message in self.messages]
-        answers = [answer for answer in (self.chosen, self.rejected) if answer]
-        return said + [answer.get("content") or "" for answer in answers]
+        said = [message["content"] for message in self.messages]
+        if self.chosen is not None and self.rejected is not None:
+            said += self.chosen["content"], self.rejected["content"]
+        return said

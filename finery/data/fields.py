@@ -29,7 +29,7 @@ class Fields:
     def optional(self, column: str | None) -> str:
         """A column's text; "" if there is no such column or nothing in it."""
         value = self.get(column)
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if value is None or value == "" or (isinstance(value, str) and value.isspace()):
             return ""
         return self.filled(column, value)
 

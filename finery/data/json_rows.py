@@ -12,6 +12,7 @@ from finery.data.lines import CHUNK, LONGEST_ROW, TOO_LONG, lines, not_utf8
 from finery.data.strict_json import Note, Parser, reason
 
 SPACE = re.compile(r"[ \t\r\n]*")
+COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 NEAR_THE_END = 16
 """Characters: more than the longest of JSON's words, which may be cut where the window ends."""
 
@@ -43,6 +44,8 @@ def element_rows(file: Path) -> Iterator[tuple[int, Any, Note | None]]:
     while separator == ",":
         number += 1
         yield number, text.value(parser, number), parser.note
+        if text.next_element():
+            continue
         separator = text.next_character()
         if separator not in (",", "]"):
             raise text.error("expecting ',' or ']'") if separator else text.cut(number)
@@ -96,6 +99,14 @@ class _Text:
                 return self.text[self.position]
             if not self._more():
                 return ""
+
+    def next_element(self) -> bool:
+        """Go to what comes after the next comma, if all of that is in the window."""
+        comma = COMMA.match(self.text, self.position)
+        if not comma or comma.end() == len(self.text):
+            return False
+        self.position = comma.end()
+        return True
 
     def value(self, parser: Parser, row: int | None = None) -> Any:
         """The value that begins here, and go behind it. `row` is what to call it in an error."""

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from finery.data import converting
 from finery.data.bad_rows import BadRow as BadRow
 from finery.data.bad_rows import FieldError, Tally
-from finery.data.converting import said_by
 from finery.data.dataset_info import DATASET_INFO, find
 from finery.data.entries import Entry, Kind
 from finery.data.errors import DataError
@@ -63,8 +63,8 @@ class Dataset:
     def example(self, row: Row) -> Example | BadRow:
         """What a row says, or what is wrong with it."""
         try:
-            said = said_by(Fields(row.values, self.variables), self.entry)
-            return Example(self.name, row.number, **said)
+            fields = Fields(row.values, self.variables)
+            return converting.example(self.name, row.number, fields, self.entry)
         except FieldError as bad:
             return BadRow(row.file, row.number, bad.field, bad.kind, bad.problem)
 

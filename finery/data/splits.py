@@ -48,22 +48,24 @@ def _ranks(keys: np.ndarray, salt: str) -> np.ndarray:
 
 def _words(example: Example) -> bytes:
     parts: list[str] = []
-    for message in (*example.messages, example.chosen, example.rejected):
-        if message is not None:
-            parts += _said(message)
+    for message in example.messages:
+        parts += _said(message)
+    if example.chosen is not None and example.rejected is not None:
+        parts += (*_said(example.chosen), *_said(example.rejected))
     if example.text is not None:
         parts.append(example.text)
     if example.tools:
         parts.append(_canonical(example.tools))
     if example.desirable is not None:
         parts.append(str(example.desirable))
-    return "\0".join([*parts, ""]).encode()
+    parts.append("")
+    return "\0".join(parts).encode()
 
 
-def _said(message: Message) -> tuple[str, ...]:
+def _said(message: Message) -> tuple[str, str]:
     if len(message) == 2:
         return message["role"], message["content"]
-    return (message["role"], _canonical(message))
+    return message["role"], _canonical(message)
 
 
 def _canonical(value: object) -> str:

@@ -18,7 +18,7 @@ from finery.data.prepared import schema
 from finery.data.reading import Dataset
 from finery.data.rows import Row
 from finery.data.samples import IGNORED, Sample
-from finery.data.scripts import script
+from finery.data.scripts import scripts
 from finery.data.splits import digest, keys
 
 CHUNK = 1000
@@ -102,7 +102,8 @@ class Tokenizing:
         facts["tokens"] = [_length(piece) for *_, piece in pieces]
         facts["trained"] = trained[trained > 0]
         facts["cut"] = [piece.cut for *_, piece in pieces]
-        near = [signature(example.texts) for example, _ in pairs if self.near]
+        said = [example.texts for example, _ in pairs]
+        near = [signature(texts) for texts in said if self.near]
         return Chunk(
             self._batch([(pairs[index][0], piece) for index, _, piece in pieces]),
             facts,
@@ -110,7 +111,7 @@ class Tokenizing:
             bad,
             rows,
             len(pairs) - len(np.unique(origin)),
-            Counter(script(example.texts) for example, _ in pairs),
+            Counter(scripts(said)),
             b"".join(digests),
         )
 

@@ -9,8 +9,7 @@ import pytest
 from finery.data.chat import Problem, Renderer
 from finery.data.encoding import Encoded
 from finery.data.examples import Example, Message
-from finery.data.samples import Sample, chat_sample
-from finery.data.template import TemplateError
+from finery.data.samples import Sample, chat_samples
 from finery.tokenizers import load_tokenizer
 
 LONG = "I go on and on about boats " * 20
@@ -161,23 +160,26 @@ def test_the_prompt_asks_for_the_last_turn(chatml: Any):
     )
 
 
-@pytest.mark.parametrize(
-    "turns, labels",
-    [
-        ([1, 3], [-100, 11, 12, -100]),
-        ([1, 2, 3, 4], [-100, 11, -100, 13]),
-        ([0, 4], [10, 11, 12, 13]),
-    ],
-)
-def test_a_token_counts_within_a_turn(turns: list[int], labels: list[int]):
-    tokens = Encoded(np.arange(10, 14, dtype=np.int32), turns)
-    assert chat_sample(tokens, None, False).labels.tolist() == labels
+def labels_of(*turns: list[int]) -> list[Any]:
+    """Of texts of four tokens, what counts, or the error."""
+    ids = np.arange(4 * len(turns), dtype=np.int32) + 10
+    at = [4 * index + place for index, places in enumerate(turns) for place in places]
+    bounds, at_bounds = 4 * np.arange(len(turns) + 1), np.cumsum([0, *map(len, turns)])
+    samples = chat_samples(Encoded(ids, bounds, np.array(at, int), at_bounds), None)
+    return [each.labels.tolist() if isinstance(each, Sample) else str(each) for each in samples]
 
 
-@pytest.mark.parametrize("turns", [[1, 1], [0, 1, 2, 2]])
-def test_a_turn_without_a_token(turns: list[int]):
-    with pytest.raises(TemplateError, match="an assistant's turn has no token"):
-        chat_sample(Encoded(np.array([1, 2, 3], np.int32), turns), None, False)
+def test_a_token_counts_within_a_turn():
+    assert labels_of([1, 3]) == [[-100, 11, 12, -100]]
+    assert labels_of([1, 2, 3, 4], [0, 4]) == [[-100, 11, -100, 13], [14, 15, 16, 17]]
+    assert labels_of([0, 2, 2, 4], [3, 4]) == [[10, 11, 12, 13], [-100, -100, -100, 17]]
+
+
+def test_a_turn_without_a_token():
+    error = "an assistant's turn has no token"
+    good = [18, 19, -100, -100]
+    assert labels_of([1, 1], [0, 1, 2, 2], [0, 2]) == [error, error, good]
+    assert labels_of([2, 2, 2, 3], [3, 4, 4, 4], [0, 2]) == [error, error, good]
 
 
 def test_the_day_is_always_the_same(chatml: Any):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from finery.data.encoding import Encoder
+from finery.data.encoding import Encoder, Seams, marked
 from finery.tokenizers import load_tokenizer
 
 SPECIAL = ["<|im_start|>", "<|im_end|>"]
@@ -65,17 +65,17 @@ def make(kind: str) -> PreTrainedTokenizerFast:
 def check(tokenizer: PreTrainedTokenizerFast, encoder: Encoder, texts: list[str]) -> None:
     expected = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
     everywhere = [range(len(text) + 1) for text in texts]
-    for ids, offsets, positions, each in zip(
-        expected["input_ids"],
-        expected["offset_mapping"],
-        everywhere,
-        encoder(texts, everywhere),
-        strict=True,
+    encoded = encoder([marked(text, places) for text, places in zip(texts, everywhere)])  # noqa: B905
+    assert encoded.ids.dtype == np.int32
+    for index, (ids, offsets, positions) in enumerate(
+        zip(expected["input_ids"], expected["offset_mapping"], everywhere, strict=True)
     ):
-        assert each.ids.tolist() == ids and each.ids.dtype == np.int32
+        assert encoded.text(index).tolist() == ids
         starts = [start for start, _ in offsets]
         after = [[i for i, start in enumerate(starts) if start >= place] for place in positions]
-        assert each.at == [found[0] if found else len(ids) for found in after]
+        at = encoded.at[encoded.at_bounds[index] : encoded.at_bounds[index + 1]]
+        own = (at - encoded.bounds[index]).tolist()
+        assert own == [found[0] if found else len(ids) for found in after]
 
 
 def test_the_tokens_and_where_they_begin(tokenizer: PreTrainedTokenizerFast):
@@ -113,4 +113,47 @@ def test_tokens_added_later(tiny_model: Path):
 
 
 def test_no_texts(tiny_model: Path):
-    assert Encoder(load_tokenizer(tiny_model))([], []) == []
+    assert len(Encoder(load_tokenizer(tiny_model))([]).bounds) == 1
+
+
+@pytest.mark.parametrize("kind", sorted(FAST))
+def test_what_all_begin_with_is_tokenized_once_and_changes_nothing(kind: str):
+    tokenizer = make(kind)
+    encoder = Encoder(tokenizer)
+    heads = [
+        "",
+        "Be brief. ",
+        "<|im_start|>",
+        "<|im_start|>system\nBe 灯塔.<|im_end|> \n<|im_start|>u",
+    ]
+
+    @settings(max_examples=200, deadline=None, derandomize=True)
+    @given(st.sampled_from(heads), st.lists(texts, min_size=2, max_size=4))
+    def property(head: str, each: list[str]) -> None:
+        check(tokenizer, encoder, [head + text for text in each])
+
+    property()
+
+
+ADDED = {"rstrip": False, "single_word": False}
+
+
+@pytest.mark.parametrize(
+    "added, text, place",
+    [
+        (["<s>"], "<s>You are<s>a", 13),
+        (["<s>"], "You are a", 0),
+        ([], "You are a", 0),
+        (["<s>", "<s>\n"], "<s>a", 0),  # with a line feed after it, it is another token
+        (["<s>", "a<"], "<s>ba<s>", 6),  # "a<" is found first
+        (["<s>", "a<"], "<s>b", 0),
+        (["<s>", "<u>", "<u>\n"], "<s>a<u>", 3),
+    ],
+)
+def test_where_a_text_can_be_cut(added: list[str], text: str, place: int):
+    assert Seams([{"content": content} | ADDED for content in added]).last(text) == place
+
+
+@pytest.mark.parametrize("flag", ["rstrip", "single_word"])
+def test_no_cut_where_the_next_character_matters(flag: str):
+    assert Seams([{"content": "<s>"} | ADDED | {flag: True}]).last("<s>a") == 0

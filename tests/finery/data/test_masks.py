@@ -140,8 +140,7 @@ def test_the_quick_way_is_the_exact_way(known: Any, conversation: Any):
     rendering = renderer(tokenizer)._rendering
     quick = rendering._by_skeleton(messages, last_only=False)
     assume(quick is not None)
-    said = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-    assert quick == rendering._turns(messages, (), said)
+    assert quick == rendering._exactly(messages, (), last_only=False)
 
 
 def test_clean_conversations_go_the_quick_way(known: Any):

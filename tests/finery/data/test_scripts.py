@@ -1,6 +1,6 @@
 import pytest
 
-from finery.data.scripts import script
+from finery.data.scripts import scripts
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,9 @@ from finery.data.scripts import script
     ],
 )
 def test_the_script_of_most_letters(texts: list[str], name: str):
-    assert script(texts) == name
+    assert scripts([texts]) == [name]
+    assert scripts([["Who?"], texts, ["灯塔"]]) == ["Latin", name, "Han"]
+
+
+def test_no_samples():
+    assert scripts([]) == []
