@@ -7,12 +7,11 @@ text, and every other tokenizer, goes through Hugging Face's tokenizers.
 """
 
 import json
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, takewhile
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -74,7 +73,7 @@ class Encoder:
             return lambda: self._with_offsets(texts)
         # What all begin with, a system prompt, is tokenized once.
         said = [each.text for each in texts]
-        head = said[0][: self._seams.last(os.path.commonprefix(said))] if len(said) > 1 else ""
+        head = said[0][: self._seams.last(_beginning(said))]
         rest = [each[len(head) :] for each in said] if head else said
         beside = _Beside(partial(self._fast.encode_batch_flat, rest))
         return lambda: self._spelt(texts, head, *beside.result())
@@ -138,7 +137,7 @@ class Seams:
         self._pattern = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
     def last(self, text: str) -> int:
-        """The last such place in a text, which may be a part of a longer one; 0 if there is none."""
+        """The last such place in a text, wherever that may go on; 0 if there is none."""
         found = [match for match in self._pattern.finditer(text) if self._divides(match[0])]
         return found[-1].end() if found else 0
 
@@ -172,6 +171,13 @@ class _Beside(Thread):
         if self._error:
             raise self._error
         return self._made
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """What all the texts begin with; nothing if there is only one."""
+    first, last = min(texts), max(texts)
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return first[: sum(1 for _ in same)] if len(texts) > 1 else ""
 
 
 def byte_size(text: str) -> int:

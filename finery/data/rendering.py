@@ -10,8 +10,7 @@ the template provably only prints the words (`finery.data.verbatim`), no renderi
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, chain
-from operator import add
+from itertools import chain
 from typing import Any
 
 from finery.data.control_tokens import ControlTokens

@@ -50,8 +50,9 @@ def _words(example: Example) -> bytes:
     parts: list[str] = []
     for message in example.messages:
         parts += _said(message)
-    if example.chosen is not None and example.rejected is not None:
-        parts += (*_said(example.chosen), *_said(example.rejected))
+    for answer in (example.chosen, example.rejected):
+        if answer is not None:
+            parts += _said(answer)
     if example.text is not None:
         parts.append(example.text)
     if example.tools:
