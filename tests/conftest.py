@@ -1,12 +1,17 @@
 """Tiny real things to run the pipeline on: a 2-layer Llama and a tokenizer trained here."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 # Read when gptqmodel is imported, which importing PEFT does; it needs two on small machines.
 os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so their stages.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 CHATML = ROOT / "templates" / "chatml.jinja"
