@@ -61,7 +61,7 @@ class Encoder:
         parsed = json.loads(settings)
         self._lengths = _byte_lengths(parsed)
         self._fast = None if self._lengths is None else _fastokens(tokenizer, settings)
-        self._seams = Seams(parsed.get("added_tokens", []))
+        self._seams = Seams(parsed["added_tokens"] if self._fast else [])
 
     def __call__(self, texts: Sequence[Text]) -> Encoded:
         """The tokens of each text, of which none may hold half a character."""
