@@ -16,6 +16,7 @@ import pytest
 from finery.pipeline.errors import StoppedError
 from finery.pipeline.process import allow, run_stage, stop_all
 
+ROOT = Path(__file__).resolve().parents[3]
 Folder = Callable[..., Path]
 
 
@@ -171,7 +172,7 @@ def test_what_its_caller_raises_ends_it(make: Folder) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 @pytest.mark.parametrize("thread", [False, True], ids=["main", "worker"])
 def test_nothing_outlives_its_caller(make: Folder, sent: signal.Signals, thread: bool) -> None:
-    folder = make(STAGE_ON_A_LEASH)
+    folder = make(BEATING)
     call = "run_stage('only', print, Path(sys.argv[1]))"
     if thread:
         call = f"t = threading.Thread(target=lambda: {call}, daemon=True); t.start(); t.join()"
@@ -191,13 +192,9 @@ def test_nothing_outlives_its_caller(make: Folder, sent: signal.Signals, thread:
     assert (folder / "beat").read_text() == beat
 
 
-ROOT = Path(__file__).resolve().parents[3]
-STAGE_ON_A_LEASH = f"""
-    import os, sys, time
-    sys.path.insert(0, {str(ROOT)!r})
+BEATING = """
+    import time
     from pathlib import Path
-    from finery.under_dvc import end_with_dvc
-    end_with_dvc([Path("out")])
     Path("beat").touch()
     Path("started").touch()
     while True:
