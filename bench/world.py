@@ -183,7 +183,7 @@ class World:
     def _retrain(self, kill_after: float | None) -> None:
         free, start = shutil.disk_usage(self.project).free, time.monotonic()
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.retrain", "--push"],
+            [sys.executable, "-m", "flows.retrain_command", "--push"],
             cwd=self.project,
             env=self.environment,
             stdout=subprocess.DEVNULL,

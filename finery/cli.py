@@ -78,7 +78,7 @@ def run(context: typer.Context) -> None:
 @app.command(**FLOW)
 def retrain(context: typer.Context) -> None:
     """Fetch new data, run what it changes, and release the result if it is no worse."""
-    _become("flows.retrain", context.args)
+    _become("flows.retrain_command", context.args)
 
 
 @app.command(**FLOW)

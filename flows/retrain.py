@@ -10,9 +10,8 @@ finished comes back from DVC's cache, and training goes on from its last checkpo
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import typer
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
@@ -20,15 +19,12 @@ from prefect.states import Completed, Failed, State
 
 from finery.errors import UserError
 from finery.releases.judge import unreleased
-from finery.retraining.record import INTERRUPTED, Run, history, recorded, settle
-from finery.retraining.report import show
+from finery.retraining.record import INTERRUPTED, Run, on_record
 from finery.upstream.branch import branch_of
 from flows import retrain_steps as steps
-from flows.command_line import command_line
 from flows.lifeline import end_with_runner
 from flows.pipeline import run as run_pipeline
 from flows.retrain_outcome import outcome_of
-from flows.server import server
 
 CHECKOUT = Path(".finery/retrain")
 NOTHING = "no new data, and every stage is up to date"
@@ -44,13 +40,13 @@ def retrain(
     stage: str = "prod",
     push: bool = False,
 ) -> State[None]:
-    """Retrain a branch (the current one) on what is new; see `main` for the options.
+    """Retrain a branch (the current one) on what is new; `finery retrain --help` tells the options.
 
     The state says what became of it, and so does `finery.retraining.record`.
     """
     end_with_runner()
     try:
-        with recorded(root) as run:
+        with on_record(root) as run:
             _ending(root, run, partial(_retrain, root, run, branch, onto, stage, push))
     except UserError as error:
         return Failed(message=str(error))
@@ -113,34 +109,3 @@ def _task(name: str, work: Callable[[], Any]) -> Any:
         return Completed(message=name, data=work())
     except Exception as error:
         return Failed(message=str(error), data=error)
-
-
-def main(
-    branch: Annotated[str | None, typer.Option(help="What to retrain; by default as here.")] = None,
-    onto: Annotated[
-        str | None, typer.Option(help="A branch for the result, instead of the one retrained.")
-    ] = None,
-    stage: Annotated[str, typer.Option(help="Where to release.")] = "prod",
-    push: Annotated[
-        bool, typer.Option(help="Push the branch and the tags to git's remote.")
-    ] = False,
-    show_history: Annotated[
-        bool, typer.Option("--history", help="Only list the retrainings so far.")
-    ] = False,
-) -> None:
-    """Fetch new data, run what it changes, and release the result if it is no worse."""
-    root = Path()
-    if show_history:
-        settle(root)
-        return show(history(root))
-    branch_of(root, branch)
-    with server() as page:
-        print(f"watch: {page}", flush=True)
-        state = retrain(root, branch, onto, stage, push, return_state=True)
-    print(f"{'' if state.is_failed() else state.name + ': '}{state.message}")
-    if state.is_failed():
-        raise SystemExit(1)
-
-
-if __name__ == "__main__":
-    command_line(main, "retrain")

@@ -10,7 +10,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,8 @@ RETRAINS = Path(".finery/retrains.jsonl")
 ROOM = Path(".finery/retrains.room")
 ROOM_BYTES = 256 * 1024
 INTERRUPTED = "interrupted"
+_own: dict[Path, "Run"] = {}
+"""The runs that this process has begun, by their project."""
 
 
 @dataclass
@@ -68,11 +70,19 @@ def recorded(root: Path) -> Iterator[Run]:
         _keep_room(root / ROOM)
         run = Run(started=_now())
         _append(root, run)
+        _own[root.resolve()] = run
         try:
             yield run
         finally:
+            del _own[root.resolve()]
             if run.outcome is not None:
                 end(root, run)
+
+
+def on_record(root: Path) -> AbstractContextManager[Run]:
+    """The run that this process has put on record already, or else a new one as of `recorded`."""
+    own = _own.get(root.resolve())
+    return nullcontext(own) if own else recorded(root)
 
 
 def settle(root: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from finery.retraining.errors import AnotherRun
-from finery.retraining.record import RETRAINS, ROOM, history, recorded, settle
+from finery.retraining.record import RETRAINS, ROOM, history, on_record, recorded, settle
 
 KILLED = """
 import os, signal, sys
@@ -66,6 +66,16 @@ def test_only_one_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(AnotherRun), recorded(tmp_path):
             pass
     assert len(history(tmp_path)) == 1
+
+
+def test_who_begins_early_goes_on_with_the_same_run(tmp_path: Path) -> None:
+    with recorded(tmp_path) as run:
+        with on_record(tmp_path) as same:
+            same.outcome = "worse"
+        assert same is run
+    with on_record(tmp_path) as new:
+        new.outcome = "released"
+    assert [run.outcome for run in history(tmp_path)] == ["worse", "released"]
 
 
 def test_a_full_disk_is_on_record(small_disk: Path) -> None:
