@@ -65,7 +65,7 @@ def make(kind: str) -> PreTrainedTokenizerFast:
 def check(tokenizer: PreTrainedTokenizerFast, encoder: Encoder, texts: list[str]) -> None:
     expected = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
     everywhere = [range(len(text) + 1) for text in texts]
-    encoded = encoder([marked(text, places) for text, places in zip(texts, everywhere)])  # noqa: B905
+    encoded = encoder([marked(*both) for both in zip(texts, everywhere, strict=True)])
     assert encoded.ids.dtype == np.int32
     for index, (ids, offsets, positions) in enumerate(
         zip(expected["input_ids"], expected["offset_mapping"], everywhere, strict=True)
