@@ -47,8 +47,21 @@ def _bars(lengths: dict[str, np.ndarray], cutoff_len: int) -> dict[str, Any]:
     }
 
 
-def _picture(edges: list[float], counts: dict[str, list[int]], cutoff_len: int | None) -> bytes:
-    figure = Figure(figsize=(7, 4), layout="constrained")
+def _answer() -> None:
+    """In the process of its own: load matplotlib, wait for the bars, give back the picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if given := sys.stdin.buffer.read():  # nothing, if who asked has ended
+        figure, png = Figure(figsize=(7, 4), layout="constrained"), BytesIO()
+        _draw(figure, **json.loads(given))
+        FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
+        sys.stdout.buffer.write(png.getvalue())
+
+
+def _draw(
+    figure: Any, edges: list[float], counts: dict[str, list[int]], cutoff_len: int | None
+) -> None:
     axes = figure.add_subplot(xlabel="tokens", ylabel="samples")
     below = np.zeros(len(edges) - 1, int)
     for name, each in counts.items():
@@ -58,14 +71,7 @@ def _picture(edges: list[float], counts: dict[str, list[int]], cutoff_len: int |
         axes.axvline(cutoff_len, color="black", linestyle="--", label="cutoff_len")
     axes.grid(alpha=0.3)
     axes.legend()
-    png = BytesIO()
-    FigureCanvasAgg(figure).print_png(png, metadata={"Software": None})
-    return png.getvalue()
 
 
 if __name__ == "__main__":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    if given := sys.stdin.buffer.read():  # nothing, if who asked has ended
-        sys.stdout.buffer.write(_picture(**json.loads(given)))
+    _answer()
