@@ -216,7 +216,7 @@ CODE = [
     *(code(f"finery/{name}.py", NOTHING, NOTHING) for name in ("leash", "outputs", "under_dvc")),
     code("finery/resume.py", NOTHING, NOTHING),
     code("finery/timings.py", NOTHING, NOTHING),
-    code("finery/cli.py", NOTHING, NOTHING),
+    code("finery/cli/pipeline.py", NOTHING, NOTHING),
     code("finery/doctor/examine.py", NOTHING, NOTHING),
     code("finery/layer_widths.py", NOTHING, NOTHING),
     code("finery/__init__.py", NOTHING, NOTHING),

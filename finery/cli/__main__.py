@@ -1,0 +1,5 @@
+"""`python -m finery.cli`."""
+
+from finery.cli import app
+
+app()

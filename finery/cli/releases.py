@@ -1,0 +1,109 @@
+"""Commands of releases: promote, roll back, fetch elsewhere, and verify a package."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finery.cli.errors import one_line_errors
+
+commands = typer.Typer()
+ModelName = Annotated[str, typer.Argument(help="A model of dvc.yaml's artifacts, as merged.")]
+ReleaseStage = Annotated[str, typer.Option("--stage", help="Where it is in service: prod, dev.")]
+Push = Annotated[bool, typer.Option("--push", help="To the DVC remote, and the tags to git's.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+PackageFolder = Annotated[Path, typer.Argument(help="The package's folder.")]
+
+
+@commands.command()
+def fetch(
+    release: Annotated[str, typer.Argument(help="NAME@STAGE or NAME@VERSION, as merged@prod.")],
+    source: Annotated[
+        str, typer.Option("--from", help="The URL or folder of the project that released it.")
+    ] = ".",
+    out: Annotated[Path | None, typer.Option(help="The new folder; by default NAME.")] = None,
+) -> None:
+    """Bring a released package here from the DVC remote, and verify it; nothing is trained."""
+    from finery.packaging.verify import verify as verify_package
+    from finery.releases.fetch import fetch as fetch_package
+
+    with one_line_errors():
+        found, folder = fetch_package(source, release, out, verify_package)
+    print(f"{folder}: {found.name} {found.version}, as in its MANIFEST.json")
+
+
+@commands.command()
+def promote(
+    name: ModelName,
+    stage: ReleaseStage = "prod",
+    version: Annotated[
+        str | None, typer.Option(help="A version from before, or what to call the new one.")
+    ] = None,
+    override: Annotated[
+        str | None, typer.Option(help="Why to release it though it is worse; goes on record.")
+    ] = None,
+    push: Push = False,
+) -> None:
+    """Release the current commit's package, if it is not worse than the one in service."""
+    from finery.releases.promote import promote as promote_model
+    from finery.releases.show import summary
+
+    with one_line_errors():
+        release = promote_model(Path(), name, stage, version, override, push)
+    print("\n".join(summary(release, stage)))
+
+
+@commands.command()
+def releases(
+    name: Annotated[str | None, typer.Argument(help="One model; by default all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what was released: versions, stages, metrics, commits, overrides."""
+    from finery.params.schema import load
+    from finery.releases import show
+    from finery.releases.registry import releases as all_releases
+
+    with one_line_errors():
+        metrics = load(Path("params.yaml")).release.metrics
+        found = all_releases(Path(), name)
+    if as_json:
+        print(show.as_json(found))
+    elif found:
+        show.show(found, metrics)
+    else:
+        print("nothing was released yet; `finery promote NAME` releases what the pipeline made")
+
+
+@commands.command()
+def rollback(
+    name: ModelName,
+    stage: ReleaseStage = "prod",
+    reason: Annotated[str | None, typer.Option(help="Why; goes on record.")] = None,
+    push: Push = False,
+) -> None:
+    """Put the version back in service that was there before; again, and the one before that."""
+    from finery.releases.promote import rollback as roll_back
+
+    with one_line_errors():
+        release = roll_back(Path(), name, stage, reason, push)
+    after = release.records[stage]["from"]
+    print(f"{release.name} {release.version} is back in {stage}, after {after}")
+
+
+@commands.command()
+def verify(package: PackageFolder) -> None:
+    """Check a package against its manifest; name every file changed, added or missing."""
+    from finery.packaging.manifest import read_manifest
+    from finery.packaging.verify import verify as verify_package
+
+    with one_line_errors():
+        problems = verify_package(package)
+        manifest = read_manifest(package)
+    if problems:
+        lines = [f"{package}: {problem}" for problem in problems]
+        sys.exit(
+            "\n".join([*lines, f"{package}: {len(problems)} wrong; fetch or package it again"])
+        )
+    commit = (manifest.git.get("commit") or "none")[:8]
+    print(f"{package}: {len(manifest.files)} files match MANIFEST.json (commit {commit})")
