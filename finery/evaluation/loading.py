@@ -39,12 +39,16 @@ def _dequantized(model: Path) -> Any:
 
 
 def _weight(packed: Any) -> Any:
-    """The (in, out) matrix a packed layer multiplies with; AWQ's layer has no method for it."""
+    """The (in, out) matrix a packed layer multiplies with; AWQ's layer has no method for it.
+
+    GPTQ's is taken from the class: the layer's own is compiled, which takes a C++ compiler and
+    longer than it saves.
+    """
     from gptqmodel.nn_modules.qlinear.torch_awq import AwqTorchLinear
     from gptqmodel.quantization.awq.utils.packing_utils import dequantize_gemm
 
     if not isinstance(packed, AwqTorchLinear):
-        return packed.dequantize_weight()
+        return type(packed).dequantize_weight(packed)
     return dequantize_gemm(
         qweight=packed.qweight,
         qzeros=packed.qzeros,
