@@ -139,6 +139,7 @@ def report(world: World) -> list[str]:
     from rich.console import Console
     from rich.table import Table
 
+    silent = without_reason(world)
     table = Table("night", "what happens", "outcome", "seconds", "reason on record", "wrong")
     runs = {run.id: run for run in history(world.project)}
     for number, night in enumerate(world.nights, start=1):
@@ -149,7 +150,7 @@ def report(world: World) -> list[str]:
     return [
         *(f"night {n}: {night.wrong}" for n, night in enumerate(world.nights, 1) if night.wrong),
         *(f"{tag}: worse than the release before it" for tag in worse_releases(world)),
-        *(f"{run}: no reason on record" for run in without_reason(world)),
+        *(f"{run}: no reason on record" for run in silent),
     ]
 
 
