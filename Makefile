@@ -16,12 +16,14 @@ setup: $(VENV)/ready
 
 # torch first and alone, by pip: a wheel you provide or the default index decides CPU or CUDA.
 # gptqmodel builds from source against that torch, so its build must not be isolated.
+# pip compiles to bytecode on one core; compileall does it on all.
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Finery needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -c constraints.txt torch==2.13.0 setuptools==82.0.1
-	$(PIP) install --quiet -c constraints.txt --no-build-isolation --editable '.[dev]'
+	$(PIP) install --quiet --no-compile -c constraints.txt torch==2.13.0 setuptools==82.0.1
+	$(PIP) install --quiet --no-compile -c constraints.txt --no-build-isolation --editable '.[dev]'
+	$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # some packages bring files for other Pythons
 	@touch $@
 
 repro: setup
