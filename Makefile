@@ -31,11 +31,16 @@ repro: setup
 	dvc repro
 	@python bench/figures.py --started $(STARTED)
 
+# Tests of flows and of the whole pipeline measure times and use all cores: alone, one by one.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal --ignore tests/flows --ignore tests/pipeline
+
 test: setup
-	python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" $(SIDE_BY_SIDE)
+	python -m pytest -m "not slow" tests/flows tests/pipeline
 
 test-all: setup
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest $(SIDE_BY_SIDE)
+	python -m pytest tests/flows tests/pipeline
 
 bench: setup
 	python bench/figures.py
