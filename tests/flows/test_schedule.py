@@ -21,6 +21,8 @@ from flows.schedule import NEW_DATA
 pytestmark = pytest.mark.usefixtures("prefect_page")
 PATIENCE = 120
 ROOT = Path(__file__).resolve().parents[2]
+SCHEDULE = (sys.executable, "-m", "flows.schedule")
+SHANGHAI = "Asia/Shanghai"
 SLEEP = """\
 import time
 from pathlib import Path
@@ -47,9 +49,9 @@ def scheduled(
     subprocess.run([*git, "commit", "--quiet", "-m", "Diamond"], cwd=root, check=True)
     with (root / "schedule.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.schedule", "--cron", "0 3 * * *"],
+            [*SCHEDULE, "--cron", "0 3 * * *"],
             cwd=root,
-            env=os.environ | author | {"PREFECT_API_URL": f"{prefect_page}/api"},
+            env=os.environ | author | {"PREFECT_API_URL": f"{prefect_page}/api", "TZ": SHANGHAI},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -79,7 +81,8 @@ def test_new_data_starts_one_run_at_a_time_that_ends_with_the_schedule(
 ) -> None:
     root, process = scheduled
     (deployment,) = until(lambda: ask("/deployments/filter"))
-    assert [each["schedule"]["cron"] for each in deployment["schedules"]] == ["0 3 * * *"]
+    (nightly,) = [each["schedule"] for each in deployment["schedules"]]
+    assert (nightly["cron"], nightly["timezone"]) == ("0 3 * * *", SHANGHAI)
     assert deployment["global_concurrency_limit"]["limit"] == 1
     assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
 
@@ -93,6 +96,26 @@ def test_new_data_starts_one_run_at_a_time_that_ends_with_the_schedule(
 
     process.send_signal(signal.SIGKILL)
     until(lambda: not stage.is_running() or stage.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where", "said"),
+    [
+        (["--cron", "nonsense"], ROOT, "--cron: 'nonsense' is no schedule"),
+        (["--cron", "61 3 * * *"], ROOT, "--cron: '61 3 * * *' is no schedule"),
+        (["--timezone", "Mars/Base"], ROOT, "--timezone: Mars/Base: no such time zone"),
+        ([], Path("/"), "/: not a git repository"),
+    ],
+)
+def test_what_cannot_be_scheduled_is_said_before_anything_starts(
+    arguments: list[str], where: Path, said: str
+) -> None:
+    around = os.environ | {"PYTHONPATH": str(ROOT), "TZ": SHANGHAI}
+    done = subprocess.run(
+        [*SCHEDULE, *arguments], cwd=where, env=around, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith(said), done.stderr
 
 
 def sleeping(root: Path) -> psutil.Process | None:
