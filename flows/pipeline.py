@@ -95,7 +95,12 @@ def needed(plan: Sequence[StageStatus], names: Sequence[str]) -> list[StageStatu
 
 
 def _engine(root: Path, name: EngineName, address: str | None, repo: str | None) -> Here | Cluster:
-    return Here(root) if name == "local" else Cluster(root, name, address, repo)
+    if name != "local":
+        return Cluster(root, name, address, repo)
+    for option, value in {"--address": address, "--repo": repo}.items():
+        if value:
+            raise UserError(f"{option} {value}: is for a cluster; add --engine ray or dask")
+    return Here(root)
 
 
 def _run_all(plan: Sequence[StageStatus], where: Here | Cluster) -> list[Outcome]:

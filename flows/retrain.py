@@ -19,8 +19,9 @@ from prefect.states import Completed, Failed, State
 
 from finery.errors import UserError
 from finery.releases.judge import unreleased
+from finery.releases.registry import check_stage
 from finery.retraining.record import INTERRUPTED, Run, on_record
-from finery.upstream.branch import branch_of
+from finery.upstream.branch import branch_of, check_name
 from flows import retrain_steps as steps
 from flows.lifeline import end_with_runner
 from flows.pipeline import run as run_pipeline
@@ -77,6 +78,8 @@ def _retrain(
 ) -> None:
     checkout = root / CHECKOUT
     run.branch = branch_of(root, branch)
+    check_name(onto)
+    check_stage(stage)
     target = onto or run.branch
     run.commit = _step("refresh", partial(steps.refresh, root, checkout, run, target))
     if not run.changed and not unreleased(checkout, stage):

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from finery.errors import UserError
+from finery.releases.registry import check_stage
 from finery.retraining.record import history, recorded, settle
-from finery.upstream.branch import branch_of
+from finery.upstream.branch import branch_of, check_name
 from flows.command_line import command_line
 
 
@@ -32,6 +33,8 @@ def main(
     if show_history:
         return _show(root)
     branch_of(root, branch)
+    check_name(onto)
+    check_stage(stage)
     with recorded(root) as run:
         from flows.retrain import retrain
         from flows.server import server

@@ -25,6 +25,12 @@ def branch_of(root: Path, name: str | None = None) -> str:
     return wanted
 
 
+def check_name(name: str | None) -> None:
+    """Raises `UserError` for what cannot be the name of a branch."""
+    if name is not None and _git(Path(), "check-ref-format", f"refs/heads/{name}").returncode:
+        raise UserError(f"git: {name!r} cannot be the name of a branch")
+
+
 def start_of(root: Path, branch: str, *results: str) -> str:
     """The commit to go on from: `branch`, or the last of the branches with results ahead of it."""
     start = branch

@@ -8,7 +8,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
-from finery.errors import UserError
+from finery.errors import PipelineError, UserError
 from finery.pipeline.runs import Outcome
 from finery.pipeline.status import StageStatus, status
 from flows.pipeline import needed, pipeline
@@ -102,6 +102,13 @@ def test_only_what_is_asked_for_and_what_it_needs(diamond: Diamond) -> None:
     assert results(outcomes) == {"first": "ran", "left": "ran"}
     with pytest.raises(UserError, match="lost: unknown stage; did you mean last"):
         needed(status(root), ["lost"])
+
+
+def test_an_address_without_an_engine_runs_nothing_here(diamond: Diamond) -> None:
+    root = diamond()
+    with pytest.raises(PipelineError, match=r"--address head:6379: is for a cluster; add --engine"):
+        run(root, address="head:6379")
+    assert not (root / "first").exists()
 
 
 def test_a_name_stands_for_all_its_items() -> None:

@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from finery.retraining.record import history, settle
 
 ROOT = Path(__file__).resolve().parents[2]
+RETRAIN = (sys.executable, "-m", "flows.retrain_command")
 
 
 def test_prefect_is_loaded_only_once_the_run_is_on_record() -> None:
@@ -37,14 +40,45 @@ def test_a_server_that_cannot_be_had_is_the_reason(diamond: Callable[..., Path])
     assert run.outcome == "failed" and run.reason.startswith("the Prefect server did not start")
 
 
-def started(root: Path, **environment: str) -> "subprocess.Popen[bytes]":
-    """`finery retrain`, just put on record."""
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--branch", "lost"], "git: no branch lost with a commit; commit the project first"),
+        (["--onto", "no..name"], "git: 'no..name' cannot be the name of a branch"),
+        (["--stage", "in use"], "stage in use: use lower-case letters, digits and `-`, such as"),
+    ],
+    ids=lambda each: each[0] if isinstance(each, list) else "",
+)
+def test_wrong_options_are_said_before_a_run_begins(
+    diamond: Callable[..., Path], arguments: list[str], said: str
+) -> None:
+    root = diamond()
+    commit(root)
+    done = subprocess.run(
+        [*RETRAIN, *arguments],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith(said), done.stderr
+    assert history(root) == []
+
+
+def commit(root: Path) -> None:
     git = ["git", "-c", "user.name=T", "-c", "user.email=t@example.org", "-C", str(root)]
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "--quiet", "-m", "Diamond"], check=True)
+
+
+def started(root: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    """`finery retrain`, just put on record."""
+    commit(root)
     without = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "flows.retrain_command"],
+        RETRAIN,
         cwd=root,
         env=without | environment | {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(root / "home")},
         stdout=subprocess.DEVNULL,
