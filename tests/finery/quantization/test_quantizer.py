@@ -58,6 +58,12 @@ def test_evaluated_weights_are_those_of_the_kernel(quantized: dict[str, Path], n
     torch.testing.assert_close(_logits(dequantized), _logits(kernel).float(), rtol=0.02, atol=0.005)
 
 
+@pytest.mark.parametrize("name", ["gptq", "awq"])
+def test_evaluation_compiles_nothing(quantized: dict[str, Path], name: str):
+    with torch.compiler.set_stance("fail_on_recompile"):
+        load_for_evaluation(quantized[name])
+
+
 def test_clipping_is_left_out_unless_asked_for(quantized: dict[str, Path]):
     weights = {name: load_for_evaluation(quantized[name]) for name in ("awq", "awq-clipped")}
     plain, clipped = (_logits(model) for model in weights.values())
