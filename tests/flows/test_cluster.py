@@ -21,8 +21,9 @@ from flows.workers import Worker, share
 from . import cluster_project as cluster
 
 Make = Callable[..., Path]
-KILL = "(touch {mark} && kill -9 $(cut -d' ' -f4 /proc/$PPID/stat) && sleep 60)"
-"""Kills the parent of the DVC that runs the stage."""
+LEASH = "$(cut -d' ' -f4 /proc/$PPID/stat)"
+KILL = f"(touch {{mark}} && kill -9 $(cut -d' ' -f4 /proc/{LEASH}/stat) && sleep 60)"
+"""Kills the worker: the DVC that runs the stage is on a leash, which the worker holds."""
 
 
 @pytest.fixture(scope="module")

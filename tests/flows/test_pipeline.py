@@ -107,7 +107,7 @@ def test_only_what_is_asked_for_and_what_it_needs(diamond: Diamond) -> None:
 def test_an_address_without_an_engine_runs_nothing_here(diamond: Diamond) -> None:
     root = diamond()
     with pytest.raises(PipelineError, match=r"--address head:6379: is for a cluster; add --engine"):
-        run(root, address="head:6379")
+        pipeline_run(root, address="head:6379")
     assert not (root / "first").exists()
 
 
