@@ -42,8 +42,7 @@ LOST = "its worker was lost (killed, shut down, or not the same Finery); see its
 @task(name="stage", task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
 def elsewhere_task(stage: str, why: str, source: Source, before: Results) -> Any:
     """Run a stage on the worker that this task is on; its result is an `Outcome` and `Results`."""
-    log = StageLog(stage)
-    log.line(f"{stage}: {why}")
+    log = StageLog(stage, why)
     start = time.monotonic()
     work = Path(os.environ.get("FINERY_WORK") or WORK).expanduser()
     try:

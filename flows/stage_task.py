@@ -23,7 +23,7 @@ BAR = re.compile(r"\d+%\|.*\|")
 RESTORED = re.compile(r"^Stage '.+' is cached - skipping run")
 ADVICE = ("To track the changes", "\tgit add", "To enable auto staging", "\tdvc config", "Use `dvc")
 """What DVC tells a person at a terminal after each stage."""
-EXITED = re.compile(r"exited with (\d+)")
+EXITED = re.compile(r"exited with (-?\d+)")
 EVERY_SECONDS = 2.0
 BAR_EVERY_SECONDS = 15.0
 
@@ -41,8 +41,7 @@ def stage_task(stage: str, root: Path, unchanged: bool, environment: dict[str, s
     why = "" if unchanged else "; ".join(changed(stage, root))
     if not why:
         return Completed(name="Cached", message="unchanged", data=Outcome(stage, "cached"))
-    log = StageLog(stage)
-    log.line(f"{stage}: {why}")
+    log = StageLog(stage, why)
     start = time.monotonic()
     status = run_stage(stage, log.line, root, environment)
     seconds = time.monotonic() - start
@@ -76,10 +75,11 @@ def changed(stage: str, root: Path) -> tuple[str, ...]:
 class StageLog:
     """A stage's output: every line to the log, a share done to a progress artifact."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, why: str) -> None:
         self.restored = False
         self._stage = stage
         self._logger = get_run_logger()
+        self._logger.info(f"{stage}: {why}")  # not among the lines that the stage itself says
         self._last = deque[str](maxlen=200)
         self._artifact: UUID | None = None
         self._shown = self._drawn = 0.0
@@ -112,9 +112,10 @@ class StageLog:
         return self._last[-1] if self._last else "ended without a word"
 
     def exit_status(self, dvc_status: int) -> int:
-        """The status that the stage itself ended with, which DVC only mentions."""
+        """The status that the stage itself ended with, which DVC only mentions; 137 if killed."""
         found = EXITED.findall("\n".join(self._last))
-        return int(found[-1]) if found else dvc_status
+        status = int(found[-1]) if found else dvc_status
+        return status if status >= 0 else 128 - status
 
     def _progress(self, done: int, total: int, line: str, now: float) -> None:
         if not 0 < done <= total or now - self._shown < EVERY_SECONDS:

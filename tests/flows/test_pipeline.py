@@ -77,6 +77,15 @@ def test_a_failure_stops_what_is_below_it_and_nothing_else(diamond: Diamond) -> 
     assert (root / "right").exists()
 
 
+def test_a_killed_stage_is_no_success_and_says_how_it_ended(diamond: Diamond) -> None:
+    outcomes = run(diamond(left="kill -9 $$", right="kill -9 0"))
+    stage, everything = outcomes["left"], outcomes["right"]
+    assert (stage.result, stage.exit_status) == ("failed", 137)
+    assert stage.why.startswith("failed to reproduce 'left'") and stage.why.endswith("with -9")
+    assert (everything.result, everything.exit_status) == ("failed", 137)
+    assert "never run" not in everything.why
+
+
 def test_the_page_shows_the_stages_the_metrics_and_the_log(diamond: Diamond) -> None:
     root = diamond(left="echo a line of left && cp first left")
     state = pipeline(root, [], return_state=True)

@@ -47,7 +47,6 @@ def test_a_server_that_cannot_be_had_is_the_reason(diamond: Callable[..., Path])
         (["--onto", "no..name"], "git: 'no..name' cannot be the name of a branch"),
         (["--stage", "in use"], "stage in use: use lower-case letters, digits and `-`, such as"),
     ],
-    ids=lambda each: each[0] if isinstance(each, list) else "",
 )
 def test_wrong_options_are_said_before_a_run_begins(
     diamond: Callable[..., Path], arguments: list[str], said: str

@@ -55,11 +55,7 @@ def test_a_kill_between_the_end_of_training_and_dvcs_record_of_it_costs_no_step(
 
 
 @pytest.mark.parametrize(
-    ("sent", "left"),
-    [
-        (signal.SIGINT, set()),
-        pytest.param(signal.SIGKILL, {".partial-adapter"}, marks=pytest.mark.slow),
-    ],
+    ("sent", "left"), [(signal.SIGINT, set()), (signal.SIGKILL, {".partial-adapter"})]
 )
 def test_an_adapter_half_written_is_never_taken_for_whole(
     untrained: Project, pipeline: Project, sent: signal.Signals, left: set[str]

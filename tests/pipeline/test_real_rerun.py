@@ -29,7 +29,6 @@ def test_data_in_another_layout_stops_at_prepare(project: Project) -> None:
     assert project.contents(*ARTEFACTS) == before
 
 
-@pytest.mark.slow
 def test_a_test_row_changes_scores_but_no_model(project: Project) -> None:
     models = [f"models/{name}" for name in ("adapter", "merged", "gptq", "awq")]
     metrics = [
