@@ -1,0 +1,139 @@
+"""git, asked in its own command line: that it fails is never taken for "there is nothing".
+
+A repository that git will not read (it belongs to another user, it is damaged, git is not
+installed) is a `GitError` with git's own reason and what to do. `None` means that there is none.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from finery.errors import UserError
+
+OF_A_HOOK = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"}
+"""What a git hook sets to point to its own repository."""
+QUIET = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+NO_COMMIT = "does not have any commits yet"
+LINK = "120000 "
+"""The mode of a symbolic link in git's index."""
+
+
+class GitError(UserError):
+    """git failed: its own reason, and what to do."""
+
+
+def root(folder: Path) -> Path | None:
+    """The top of the working tree that `folder` is in; None if it is in none."""
+    try:
+        return Path(git(folder, "rev-parse", "--show-toplevel").rstrip("\n"))
+    except GitError:
+        if any((above / ".git").exists() for above in _as_far_as_git_looks(folder)):
+            raise
+        return None
+
+
+def head(folder: Path) -> str | None:
+    """The SHA of the current commit; None before a first one, and outside git."""
+    if root(folder) is None:
+        return None
+    try:  # unlike `git rev-parse`, `git log` tells no commit from one that it cannot read
+        return git(folder, "log", "-1", "--no-show-signature", "--format=%H").strip()
+    except GitError as error:
+        if NO_COMMIT in str(error):
+            return None
+        raise
+
+
+def changed(folder: Path, *pathspecs: str) -> list[str]:
+    """Files under `folder` that differ from the last commit, by their paths from it, sorted."""
+    return sorted(
+        _names(folder, "diff", "--name-only", "--relative", "-z", "HEAD", "--", *pathspecs)
+    )
+
+
+def untracked(folder: Path, paths: Iterable[str]) -> list[str]:
+    """What under `paths` no commit can hold as things stand: ignored, or not added, or elsewhere.
+
+    A folder without a tracked file is named itself, with a slash. What `.dvcignore` leaves out
+    is left out, as DVC does not see it either. Sorted.
+    """
+    top = root(folder)
+    if top is None:
+        return []
+    inside, elsewhere = [], set()
+    for path in paths:
+        real = os.path.realpath(folder / path)  # git takes no path that leads through a link
+        if _is_in(top, real):
+            inside.append(os.path.relpath(real, os.path.realpath(folder)))
+        else:
+            elsewhere.add(path)
+    if not inside:
+        return sorted(elsewhere)
+    links = {name for name in _links(folder, inside) if not _is_in(top, folder / name)}
+    return sorted({*elsewhere, *links, *_others(folder, inside)})
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git prints, run in `folder`. Raises `GitError`."""
+    inherited = {key: value for key, value in os.environ.items() if key not in OF_A_HOOK}
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env=inherited | QUIET,
+            capture_output=True,
+            encoding="utf-8",
+            errors="backslashreplace",  # names that are no UTF-8 go into JSON files
+        )
+    except FileNotFoundError:
+        raise GitError("git: not installed, and this is a git repository; install it") from None
+    if done.returncode:
+        raise GitError(f"git: {_reason(done.stderr)}; {_remedy(folder, done.stderr)}")
+    return done.stdout
+
+
+def _reason(stderr: str) -> str:
+    """The line in which git says what is wrong; advice follows it."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith(("fatal: ", "error: "))]
+    return (said or lines or ["failed without a word"])[0].removeprefix("fatal: ")
+
+
+def _remedy(folder: Path, stderr: str) -> str:
+    advice = [
+        line.strip() for line in stderr.splitlines() if line.strip().startswith("git config ")
+    ]
+    if advice:
+        return f"if you trust it: {advice[0]}"
+    return f"`git -C {folder.resolve()} fsck` says what is damaged"
+
+
+def _others(folder: Path, paths: Sequence[str]) -> Iterator[str]:
+    shown = ("--others", "--directory", "--no-empty-directory")
+    ignoring = "--exclude-per-directory=.dvcignore"
+    return _names(folder, "--literal-pathspecs", "ls-files", "-z", *shown, ignoring, "--", *paths)
+
+
+def _links(folder: Path, paths: Sequence[str]) -> Iterator[str]:
+    """The symbolic links among the tracked files."""
+    listed = _names(folder, "--literal-pathspecs", "ls-files", "-z", "--stage", "--", *paths)
+    return (entry.split("\t", 1)[1] for entry in listed if entry.startswith(LINK))
+
+
+def _names(folder: Path, *arguments: str) -> Iterator[str]:
+    """The names in a list that ends each with a NUL."""
+    return filter(None, git(folder, *arguments).split("\0"))
+
+
+def _is_in(top: Path, path: Path | str) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(top))
+
+
+def _as_far_as_git_looks(folder: Path) -> Iterator[Path]:
+    """The folder and those above it, up to where another file system begins."""
+    device = folder.stat().st_dev
+    for above in (folder.resolve(), *folder.resolve().parents):
+        if above.stat().st_dev != device:
+            return
+        yield above
