@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 from finery import lineage
-from finery.layer_widths import undivided
+from finery.models.layer_widths import undivided
 from finery.params.quantize import GroupSize
 from finery.params.schema import Params, ParamsError, load
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finery.checkout import clean_checkout, git
-from finery.data.dataset_info import find
+from finery.data.datasets.dataset_info import find
+from finery.data.datasets.remote import refresh as newest_revisions
 from finery.data.errors import DataError
-from finery.data.remote import refresh as newest_revisions
 from finery.errors import PipelineError, UserError
 from finery.params.schema import load
 from finery.pipeline.recovery import recover

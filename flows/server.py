@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from finery.errors import PipelineError
-from finery.leash import leashed
+from finery.stage.leash import leashed
 from flows import LOOPBACK
 from flows.command_line import command_line
 from flows.heartbeat import crash_silent_runs

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from finery import lineage
-from finery.chat_template import chat_template
+from finery.models.chat_template import chat_template
 from finery.params.model import ModelParams
 from finery.sources import hf, modelscope, path, pypi
 from finery.sources.generation import stop_at_end_of_turn
@@ -56,6 +56,6 @@ def _fetch(params: ModelParams, base: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from finery.stage import run
+    from finery.stage.run import run
 
     run(download)

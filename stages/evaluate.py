@@ -9,9 +9,9 @@ from finery.evaluation.loading import load_for_evaluation
 from finery.evaluation.loss import losses
 from finery.evaluation.report import metrics as summarize
 from finery.evaluation.report import sample_report
-from finery.models import be_quiet
+from finery.models.load import be_quiet
+from finery.models.tokenizer import load_tokenizer
 from finery.params.evaluate import EvaluateParams
-from finery.tokenizers import load_tokenizer
 
 
 def evaluate(
@@ -38,6 +38,6 @@ def evaluate(
 
 
 if __name__ == "__main__":
-    from finery.stage import run
+    from finery.stage.run import run
 
     run(evaluate)

@@ -25,6 +25,6 @@ def gate(
 
 
 if __name__ == "__main__":
-    from finery.stage import run
+    from finery.stage.run import run
 
     run(gate)

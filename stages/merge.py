@@ -6,8 +6,8 @@ from pathlib import Path
 from finery import lineage
 from finery.data.prepared import read_parquet
 from finery.merging.lora import merge_lora
-from finery.model_files import copy_tokenizer, save_model
-from finery.models import be_quiet
+from finery.models.files import copy_tokenizer, save_model
+from finery.models.load import be_quiet
 from finery.params.merge import MergeParams
 
 PROBES = 8
@@ -32,6 +32,6 @@ def merge(
 
 
 if __name__ == "__main__":
-    from finery.stage import run
+    from finery.stage.run import run
 
     run(merge)

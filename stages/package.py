@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from finery import lineage
-from finery.chat_template import TEMPLATE, chat_template
+from finery.models.chat_template import TEMPLATE, chat_template
 from finery.packaging import git
 from finery.packaging.card import model_card
 from finery.packaging.contents import place, read_json
@@ -80,6 +80,6 @@ def _check_stops(model: Path) -> None:
 
 
 if __name__ == "__main__":
-    from finery.stage import run
+    from finery.stage.run import run
 
     run(package)

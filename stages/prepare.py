@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 
 from finery import lineage
-from finery.data.bad_rows import Tally
-from finery.data.cache import contents, key, prune
-from finery.data.chat import Renderer
-from finery.data.choosing import Choice, choose
+from finery.data.choosing.choose import Choice, choose
+from finery.data.choosing.pool import Pool
 from finery.data.errors import DataError
-from finery.data.histogram import Histogram
-from finery.data.kinds import refuse_untestable, trained_kind
-from finery.data.parallel import processes
-from finery.data.pool import Pool
-from finery.data.preview import first
-from finery.data.reading import Dataset, open_dataset
-from finery.data.statistics import describe
-from finery.data.tokenized import Tokenized, tokenized
-from finery.data.tokenizing import Tokenizing
+from finery.data.formats.dataset import Dataset, open_dataset
+from finery.data.formats.kinds import refuse_untestable, trained_kind
+from finery.data.rendering.chat import Renderer
+from finery.data.report.histogram import Histogram
+from finery.data.report.preview import first
+from finery.data.report.statistics import describe
+from finery.data.rows.bad_rows import Tally
+from finery.data.tokens.cache import contents, key, prune
+from finery.data.tokens.parallel import processes
+from finery.data.tokens.tokenized import Tokenized, tokenized
+from finery.data.tokens.tokenizing import Tokenizing
+from finery.models.tokenizer import load_tokenizer, template_hash
 from finery.params.data import DataParams
-from finery.tokenizers import load_tokenizer, template_hash
 
 CACHE = Path(".finery/prepare-cache")
 TOKENIZER = {".json", ".jinja", ".model", ".txt", ".py"}
@@ -150,6 +150,6 @@ def _metrics(pool: Pool, made: list[Tokenized], choice: Choice) -> dict[str, Any
 
 
 if __name__ == "__main__":
-    from finery.stage import run
+    from finery.stage.run import run
 
     run(prepare)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from finery import lineage
 from finery.data.prepared import read_parquet
-from finery.model_files import copy_tokenizer
+from finery.models.files import copy_tokenizer
 from finery.params.quantize import QuantizeParams
 from finery.quantization.progress import logged
 from finery.quantization.quantizer import quantize_model
@@ -29,6 +29,6 @@ def quantize(
 
 
 if __name__ == "__main__":
-    from finery.stage import run
+    from finery.stage.run import run
 
     run(quantize)

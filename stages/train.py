@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from finery import lineage
-from finery.models import be_quiet
+from finery.models.load import be_quiet
 from finery.params.train import TrainParams
 from finery.training.adapter import save_adapter
 from finery.training.checkpoints import last_complete
@@ -54,6 +54,6 @@ def train(
 
 
 if __name__ == "__main__":
-    from finery.stage import run
+    from finery.stage.run import run
 
     run(train)

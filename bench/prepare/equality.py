@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finery.data.chat import Problem, Renderer
-from finery.data.reading import open_dataset
-from finery.tokenizers import load_tokenizer
+from finery.data.formats.dataset import open_dataset
+from finery.data.rendering.chat import Problem, Renderer
+from finery.models.tokenizer import load_tokenizer
 
 PLAIN = ("alpaca_en_demo", "alpaca_zh_demo", "fintech", "identity")
 CUTOFF_LEN = 100_000

@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 import stages.prepare
-from finery.stage import run
+from finery.stage.run import run
 
 spent = {"seconds": 0.0, "cpu": 0.0}
 plain_tokenized = stages.prepare.tokenized

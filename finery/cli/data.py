@@ -18,7 +18,7 @@ DatasetNames = Annotated[
 @commands.command("check")
 def check_data(names: DatasetNames = None) -> None:
     """Validate every row of the datasets: file, row, column, what is wrong."""
-    from finery.data.reading import check_datasets
+    from finery.data.formats.dataset import check_datasets
 
     with one_line_errors():
         params = _data_settings()
@@ -30,7 +30,7 @@ def check_data(names: DatasetNames = None) -> None:
 @commands.command("update")
 def update_data(names: DatasetNames = None) -> None:
     """Go to the newest revision of datasets on a hub, in a bucket or on the web."""
-    from finery.data.remote import refresh
+    from finery.data.datasets.remote import refresh
 
     with one_line_errors():
         params = _data_settings()
@@ -48,7 +48,7 @@ def preview_data(
     from rich.console import Console
     from rich.text import Text
 
-    from finery.data.preview import marked, previews
+    from finery.data.report.preview import marked, previews
 
     console = Console(highlight=False, soft_wrap=True)
     colour = console.is_terminal and not console.no_color

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finery.check import model_folder
-from finery.layer_widths import header
+from finery.models.layer_widths import header
 from finery.params.schema import Params
 from finery.params.train import TrainParams
 

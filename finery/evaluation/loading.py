@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from finery.models import compute_dtype, device, load_model
+from finery.models.load import compute_dtype, device, load_model
 
 
 def load_for_evaluation(model: Path) -> Any:

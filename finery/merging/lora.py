@@ -5,7 +5,7 @@ from typing import Any
 
 from finery.errors import PipelineError
 from finery.merging.fidelity import compare
-from finery.models import load_model
+from finery.models.load import load_model
 
 EXACT = 1e-3
 """Largest difference of logits, in float32, between base + adapter and their sum."""

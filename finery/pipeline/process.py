@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
-from finery.leash import leashed
 from finery.pipeline.errors import StoppedError
+from finery.stage.leash import leashed
 
 GRACE = 10.0
 """Seconds a stage has to remove what it half wrote, once it is told to end."""

@@ -19,9 +19,9 @@ from dvc.repo import Repo
 from dvc.utils.serialize import EncodingError
 from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
-from finery.outputs import partial, remove
 from finery.pipeline.file_locks import free
-from finery.resume import forget_committed
+from finery.stage.outputs import partial, remove
+from finery.stage.resume import forget_committed
 
 PROJECT_LOCK = Path(".dvc/tmp/lock")
 WORK = Path(".finery/work")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from finery.chat_template import end_of_turn, read_settings
+from finery.models.chat_template import end_of_turn, read_settings
 from finery.sources.errors import SourceError
 from finery.sources.template import replace
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finery.hub_errors import hf_in_one_line
-from finery.revisions import pin, pinned
+from finery.hubs.errors import hf_in_one_line
+from finery.hubs.revisions import pin, pinned
 from finery.sources.errors import SourceError
 from finery.sources.files import REVISIONS, link, model_files, sha256
 

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from finery.chat_template import TEMPLATE, TOKENIZER, read_settings
+from finery.models.chat_template import TEMPLATE, TOKENIZER, read_settings
 from finery.sources.errors import SourceError
 
 

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from finery.models import compute_dtype, load_model
+from finery.models.load import compute_dtype, load_model
+from finery.models.tokenizer import load_tokenizer
 from finery.params.train import Precision, TrainParams
-from finery.tokenizers import load_tokenizer
 from finery.training.checkpoints import mark_complete
 from finery.training.prepared import packed_length, read_samples
 from finery.training.progress import report_progress

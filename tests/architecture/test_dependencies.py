@@ -16,7 +16,7 @@ from dvc.stage import PipelineStage
 from finery.params.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
-HARNESS = "finery.stage"
+HARNESS = "finery.stage.run"
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import grimp
@@ -21,6 +21,11 @@ AREAS = {
     "pipeline",
     "sources",
 }
+GROUND = {"params", "stage", "models", "hubs"}
+"""Rooms that several areas stand on, with the loose modules of finery/."""
+FACES = {"cli"}
+DATA = ("report", "choosing", "tokens", "rendering", "formats", "datasets", "rows")
+"""The rooms of finery/data from the top down: each may import from those after it."""
 HEAVY = {"torch", "transformers"}
 
 
@@ -46,7 +51,7 @@ def test_nothing_flows_back(imports: grimp.ImportGraph, package: str, forbidden:
 
 def test_the_areas_do_not_know_each_other(imports: grimp.ImportGraph) -> None:
     packages = {m for m in imports.find_children("finery") if imports.find_children(m)}
-    areas = packages - {"finery.params", "finery.cli"}
+    areas = packages - {f"finery.{name}" for name in GROUND | FACES}
     assert areas >= {f"finery.{name}" for name in AREAS}
     chains = [
         " -> ".join(chain)
@@ -59,13 +64,26 @@ def test_the_areas_do_not_know_each_other(imports: grimp.ImportGraph) -> None:
 def test_common_ground_stands_on_no_area(imports: grimp.ImportGraph) -> None:
     """Otherwise an area would know another by way of it."""
     top = {m for m in imports.find_children("finery") if not imports.find_children(m)}
-    ground = top | within(imports, "finery.params")
+    ground = top.union(*(within(imports, f"finery.{name}") for name in GROUND))
     areas = {module for name in AREAS for module in within(imports, f"finery.{name}")}
     wrong = [
         f"{module} imports {imported}"
         for module in ground
         for imported in imports.find_modules_directly_imported_by(module)
         if imported in areas
+    ]
+    assert wrong == []
+
+
+def test_the_rooms_of_data_look_down_only(imports: grimp.ImportGraph) -> None:
+    rooms = {m for m in imports.find_children("finery.data") if imports.find_children(m)}
+    assert rooms == {f"finery.data.{name}" for name in DATA}
+    wrong = [
+        f"{importer} imports {imported}"
+        for lower, upper in combinations(reversed(DATA), 2)
+        for importer in within(imports, f"finery.data.{lower}")
+        for imported in imports.find_modules_directly_imported_by(importer)
+        if imported in within(imports, f"finery.data.{upper}")
     ]
     assert wrong == []
 
@@ -78,11 +96,11 @@ def test_nobody_stands_on_the_command_line(imports: grimp.ImportGraph) -> None:
 
 def test_only_a_stage_started_as_a_program_uses_the_harness(imports: grimp.ImportGraph) -> None:
     stages = imports.find_children("stages")
-    assert imports.find_modules_that_directly_import("finery.stage") == stages
+    assert imports.find_modules_that_directly_import("finery.stage.run") == stages
     for stage in stages:
         source = (ROOT / f"{stage.replace('.', '/')}.py").read_text().splitlines()
         main = source.index('if __name__ == "__main__":') + 1
-        details = imports.get_import_details(importer=stage, imported="finery.stage")
+        details = imports.get_import_details(importer=stage, imported="finery.stage.run")
         assert all(detail["line_number"] > main for detail in details), stage
 
 
@@ -91,7 +109,7 @@ def test_only_a_stage_started_as_a_program_uses_the_harness(imports: grimp.Impor
     [
         "finery.cli",
         "finery.check",
-        "finery.stage",
+        "finery.stage.run",
         "stages.download",
         "stages.gate",
         "stages.package",

@@ -13,7 +13,7 @@ from prefect.client.orchestration import get_client
 PATIENCE = 400
 SLEEP = """\
 import time
-from finery.under_dvc import end_with_dvc
+from finery.stage.under_dvc import end_with_dvc
 
 end_with_dvc([])
 time.sleep(600)

@@ -26,7 +26,7 @@ SHANGHAI = "Asia/Shanghai"
 SLEEP = """\
 import time
 from pathlib import Path
-from finery.under_dvc import end_with_dvc
+from finery.stage.under_dvc import end_with_dvc
 
 end_with_dvc([Path("first")])
 time.sleep(600)

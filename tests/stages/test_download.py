@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from finery.chat_template import ChatTemplateError
+from finery.models.chat_template import ChatTemplateError
 from finery.params.model import ModelParams
 from stages.download import download
 

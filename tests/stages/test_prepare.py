@@ -9,8 +9,8 @@ import pytest
 
 from finery.data.errors import DataError
 from finery.data.prepared import read_parquet
+from finery.models.tokenizer import load_tokenizer
 from finery.params.data import DataParams
-from finery.tokenizers import load_tokenizer
 from finery.training.prepared import packed_length
 from stages.prepare import prepare
 

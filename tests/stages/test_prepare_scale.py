@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from finery.data import parallel, tokenized
 from finery.data.errors import DataError
 from finery.data.prepared import read_parquet
+from finery.data.tokens import parallel, tokenized
 from finery.params.data import DataParams
 from stages.prepare import CACHE, prepare
 

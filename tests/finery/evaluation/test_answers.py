@@ -9,7 +9,7 @@ import torch
 
 from finery.evaluation.answers import Answer, answer
 from finery.evaluation.loading import load_for_evaluation
-from finery.tokenizers import load_tokenizer
+from finery.models.tokenizer import load_tokenizer
 
 PROMPTS = ["Who are you?", "Hi", "How many boats?" * 3, "The quick brown fox", "Who?", "0123"]
 LENGTH = 12

@@ -8,7 +8,7 @@ import torch
 
 from finery.merging.fidelity import compare
 from finery.merging.lora import MergeError, merge_lora
-from finery.models import load_model
+from finery.models.load import load_model
 
 PROBES = [list(range(5, 30)), [7, 300, 12], [2, 1]]
 

@@ -60,7 +60,7 @@ class Client:
             "HF_HOME": str(self.home / "hf"),
             "HF_ENDPOINT": self.endpoint,
             "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",  # as finery.stage does
+            "HF_HUB_DISABLE_TELEMETRY": "1",  # as finery.stage.run does
             "MODELSCOPE_CACHE": str(self.home / "modelscope"),
             "MODELSCOPE_HOME": str(self.home / "modelscope-home"),
             "MODELSCOPE_ENDPOINT": self.endpoint,

@@ -13,7 +13,7 @@ def save(base: Path, folder: Path) -> None:
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from finery.models import load_model
+    from finery.models.load import load_model
     from finery.training.adapter import save_adapter
 
     torch.manual_seed(0)

@@ -20,7 +20,7 @@ from transformers import (
 from finery.data.prepared import write_parquet
 from finery.errors import UserError
 from finery.lineage import LINEAGE
-from finery.models import load_model
+from finery.models.load import load_model
 from finery.params.train import TrainParams
 from finery.training.packing import IGNORED, PackingError, collate, packed, refuse_if_samples_meet
 from finery.training.prepared import read_samples, refuse_other_kinds

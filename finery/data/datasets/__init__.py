@@ -1,0 +1,1 @@
+"""Where datasets are: dataset_info.json, hubs, buckets."""

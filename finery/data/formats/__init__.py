@@ -1,0 +1,1 @@
+"""What a row says: alpaca, conversations, preferences, verdicts."""

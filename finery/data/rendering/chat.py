@@ -1,0 +1,145 @@
+"""Examples as samples: tokens by the model's own chat template, and what the loss counts."""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from finery.data.formats.examples import Example
+from finery.data.rendering.control_tokens import ControlTokenError
+from finery.data.rendering.encoding import Encoder, Text, marked
+from finery.data.rendering.rendered import Rendering
+from finery.data.rendering.samples import Sample, chat_samples, text_sample
+from finery.data.rendering.template import TemplateError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a row cannot be a sample; `kind` is control-token or template, `field` "" for the row."""
+
+    row: int
+    field: str
+    kind: str
+    problem: str
+
+
+class Renderer:
+    """Makes samples of examples, many at once; one a process.
+
+    `cutoff_len` is the longest sample in tokens, None for no limit. `mask_history` counts the last
+    turn only, `train_on_prompt` every token; `packing` keeps long texts, in pieces. Raises
+    `TemplateError` if the chat template is not Jinja.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Any,
+        cutoff_len: int | None = None,
+        mask_history: bool = False,
+        train_on_prompt: bool = False,
+        packing: bool = False,
+    ) -> None:
+        self._cutoff_len = cutoff_len
+        self._mask_history = mask_history
+        self._train_on_prompt = train_on_prompt
+        self._packing = packing
+        self._rendering = Rendering(tokenizer)
+        self._encoder = Encoder(tokenizer)
+        self._text_ends = _text_ends(tokenizer)
+
+    def whole(self) -> "Renderer":
+        """The same for what is asked, not trained on: nothing is cut, only answers count."""
+        whole = copy(self)
+        whole._cutoff_len, whole._train_on_prompt, whole._packing = None, False, False
+        return whole
+
+    def encode(self, examples: Sequence[Example]) -> list[Sample | Problem]:
+        """One result for each example, in their order; see `Sample` for those of each kind."""
+        return self.begin(examples)()
+
+    def begin(self, examples: Sequence[Example]) -> Callable[[], list[Sample | Problem]]:
+        """Render, and begin to tokenize; the result ends it. Others can be begun meanwhile."""
+        rendered = [self._tried(example) for example in examples]
+        encoded = self._encoder.begin([text for each in rendered for text in each[0]])
+
+        def end() -> list[Sample | Problem]:
+            tokens = encoded()
+            samples = chat_samples(tokens, self._cutoff_len)
+            made: list[Sample | Problem] = []
+            done = 0
+            for example, (texts, problem) in zip(examples, rendered, strict=True):
+                if problem is None and example.text is not None:
+                    ids = tokens.text(done)
+                    made.append(text_sample(ids, self._cutoff_len, self._packing))
+                else:
+                    mine = samples[done : done + len(texts)]
+                    made.append(problem or self._sample(example, mine))
+                done += len(texts)
+            return made
+
+        return end
+
+    def prompts(self, examples: Sequence[Example]) -> list[np.ndarray]:
+        """The tokens that ask the model for the last turn of each example.
+
+        Raises `TemplateError` for an example that `encode` has a `Problem` with.
+        """
+        texts = [
+            self._rendering.template.render(
+                example.messages[:-1], example.tools, add_generation_prompt=True
+            )
+            for example in examples
+        ]
+        encoded = self._encoder([marked(text, ()) for text in texts])
+        return [encoded.text(index) for index in range(len(texts))]
+
+    def _tried(self, example: Example) -> tuple[list[Text], Problem | None]:
+        try:
+            return self._rendered(example), None
+        except TemplateError as error:
+            return [], _problem(example, error)
+
+    def _rendered(self, example: Example) -> list[Text]:
+        """The texts of an example, with their turns: one, or of a preference two."""
+        chosen, rejected, rendering = example.chosen, example.rejected, self._rendering
+        if example.text is not None:
+            before, after = self._text_ends
+            rendering.control.refuse_in("text", example.text)
+            return [marked(before + example.text + after, ())]
+        if chosen is None or rejected is None:
+            last_only = self._mask_history or example.desirable is not None
+            return [rendering.conversation(example.messages, example.tools, last_only)]
+        return [
+            rendering.conversation((*example.messages, answer), example.tools, True)
+            for answer in (chosen, rejected)
+        ]
+
+    def _sample(
+        self, example: Example, encoded: Sequence[Sample | TemplateError]
+    ) -> Sample | Problem:
+        """One sample of the conversations that an example is."""
+        for each in encoded:
+            if isinstance(each, TemplateError):
+                return _problem(example, each)
+        first, *other = encoded
+        if example.desirable is None and not other:
+            return first.with_prompt() if self._train_on_prompt else first
+        return replace(
+            first if all(each.trained_tokens for each in other) else first.emptied(),
+            rejected=other[0] if other else None,
+            desirable=example.desirable,
+            cut=first.cut or any(each.cut for each in other),
+        )
+
+
+def _problem(example: Example, error: TemplateError) -> Problem:
+    kind = "control-token" if isinstance(error, ControlTokenError) else "template"
+    return Problem(example.row, "", kind, str(error))
+
+
+def _text_ends(tokenizer: Any) -> tuple[str, str]:
+    """What goes before a text, a first token if the tokenizer adds one by itself, and after it."""
+    begun = tokenizer("a")["input_ids"][:1] == [tokenizer.bos_token_id]
+    return tokenizer.bos_token if begun else "", tokenizer.eos_token or ""

@@ -1,0 +1,1 @@
+"""The rows of a dataset's files, and what is wrong with them."""

@@ -1,0 +1,1 @@
+"""What the model hubs have in common: their errors, and revisions pinned once."""

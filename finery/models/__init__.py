@@ -1,0 +1,1 @@
+"""A model folder: its weights, files, tokenizer, chat template and layer widths."""

@@ -1,0 +1,1 @@
+"""What every stage does around its own work: settings in, outputs into place, resume, the leash."""

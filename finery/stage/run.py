@@ -1,0 +1,155 @@
+"""What every stage does around its own work: params in, whole outputs or none, one-line errors.
+
+Nothing here may change the bytes of an artefact: dvc.yaml does not list this module among the
+dependencies of a stage, so that a new message does not retrain anybody's model.
+"""
+
+import argparse
+import gc
+import inspect
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from finery.check import check
+from finery.errors import PipelineError, UserError
+from finery.params.recipe import Recipe
+from finery.stage.outputs import remove, whole
+from finery.stage.resume import checkpoint_folder, forget_committed, keep_until_committed
+from finery.stage.timings import timed
+from finery.stage.under_dvc import end_with_dvc
+
+GRACE = 10  # seconds to clean up in, once told to end
+QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRL_EXPERIMENTAL_SILENCE": "1",
+}
+
+
+def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
+    """Run a stage function from the command line and exit.
+
+    The signature is the command line: a first argument that is a section of params.yaml, or all
+    of it (`Recipe`), comes from there; positional paths are inputs and must exist; keyword-only
+    paths are outputs, handed over as `.partial-NAME` beside their place and renamed once the
+    stage returns; `checkpoints` is a folder that outlives a kill. Exit status 2 for bad input,
+    1 for a bad outcome.
+    """
+    for key, value in QUIET.items():
+        os.environ.setdefault(key, value)
+    name = os.environ.get("DVC_STAGE", stage.__name__)
+    half_written: list[Path] = []
+    _end_when_told(name, half_written)
+    try:
+        with timed(name):
+            _call(stage, name, argv, half_written)
+    except UserError as error:
+        sys.exit(_say(name, error, error.exit_status))
+    except Exception as error:
+        if not _disk_is_full(error):
+            raise
+        free = f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here"
+        message = f"the disk is full ({free}); make room and run again, nothing is lost"
+        sys.exit(_say(name, message, PipelineError.exit_status))
+    gc.freeze()  # or Python looks through all of torch for garbage before it ends: a second
+    sys.exit(0)
+
+
+def _end_when_told(name: str, half_written: list[Path]) -> None:
+    """On Ctrl-C and SIGTERM remove what is half written and exit, there and then.
+
+    An exception would not do: libraries swallow it, or take it for an error of their own, and
+    their threads are waited for at the exit.
+    """
+    stage, screen = os.getpid(), os.dup(2)  # a stage may send its own to a log
+
+    def end(sent: int, _: object) -> None:
+        if os.getpid() != stage:  # a worker that was forked, and is ended by its pool
+            os._exit(128 + sent)
+        signal.alarm(GRACE)  # kills
+        for path in half_written:
+            with suppress(OSError):  # a thread still writes into it
+                remove([path])
+        word = "interrupted" if sent == signal.SIGINT else "terminated"
+        os.write(screen, f"{name}: {word}; the next run goes on from here\n".encode())
+        os._exit(128 + sent)
+
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(sent) != signal.SIG_IGN:
+            signal.signal(sent, end)
+
+
+def _call(
+    stage: Callable[..., None], name: str, argv: list[str] | None, half_written: list[Path]
+) -> None:
+    params = check(Path("params.yaml"))
+    arguments, outputs = _bound(stage, name, params, argv)
+    end_with_dvc(outputs.values())
+    forget_committed()
+    if resumes := "checkpoints" in inspect.signature(stage).parameters:
+        arguments["checkpoints"] = checkpoint_folder(name)
+    with whole(outputs) as partials:
+        half_written.extend(partials.values())
+        stage(**arguments, **partials)
+    if resumes:
+        keep_until_committed(arguments["checkpoints"], name)
+
+
+def _bound(
+    stage: Callable[..., None], name: str, params: Recipe, argv: list[str] | None
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """What the stage is called with, and its outputs. Raises `UserError` for a missing input."""
+    arguments = _arguments(stage, argv)
+    outputs = {}
+    for parameter in inspect.signature(stage).parameters.values():
+        if parameter.name == "checkpoints":
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            outputs[parameter.name] = arguments.pop(parameter.name)
+        elif parameter.annotation is Path and not arguments[parameter.name].exists():
+            raise UserError(f"{arguments[parameter.name]}: missing; `dvc repro {name}` makes it")
+        elif (section := _section(parameter, params)) is not None:
+            arguments[parameter.name] = section
+    return arguments, outputs
+
+
+def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog=stage.__module__, description=stage.__doc__)
+    for parameter in inspect.signature(stage).parameters.values():
+        if parameter.annotation in (Path, str) and parameter.name != "checkpoints":
+            parser.add_argument(f"--{parameter.name}", type=parameter.annotation, required=True)
+    return vars(parser.parse_args(argv))
+
+
+def _section(parameter: inspect.Parameter, params: Recipe) -> Any:
+    """The part of params.yaml that a parameter is annotated with; None if it is no such part."""
+    if parameter.annotation is Recipe:
+        return Recipe.model_construct(
+            **{name: getattr(params, name) for name in Recipe.model_fields}
+        )
+    for name, field in Recipe.model_fields.items():
+        if field.annotation is parameter.annotation:
+            return getattr(params, name)
+    return None
+
+
+def _disk_is_full(error: BaseException | None) -> bool:
+    """Libraries wrap ENOSPC in errors of their own (safetensors, pyarrow): read their words."""
+    while error is not None:
+        if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _say(name: str, message: object, status: int) -> int:
+    for line in str(message).splitlines():
+        print(f"{name}: {line}", file=sys.stderr, flush=True)
+    return status
