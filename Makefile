@@ -1,4 +1,4 @@
-# make setup · make repro · make test · make test-all · make bench · make lint
+# make setup · make repro · make test · make test-all · make bench · make lint · make hooks
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: setup repro test test-all bench lint clean
+.PHONY: setup repro test test-all bench lint hooks clean
 
 setup: $(VENV)/ready
 
@@ -53,6 +53,9 @@ bench: setup
 lint: setup
 	ruff check .
 	ruff format --check .
+
+hooks: setup
+	pre-commit install
 
 clean:
 	rm -rf $(VENV) .finery
