@@ -57,6 +57,8 @@ def write_manifest(package: Path, **facts: Any) -> Manifest:
 def read_manifest(package: Path) -> Manifest:
     """The manifest of a package. Raises `PackageError` if it is missing or malformed."""
     file = package / MANIFEST
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise PackageError(f"{file}: not a plain file; is {package} a package?")
     try:
         return Manifest.model_validate_json(file.read_bytes())
     except OSError as error:

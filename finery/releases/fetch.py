@@ -58,4 +58,6 @@ def _opened(source: str) -> Iterator[Any]:
     with repo:
         if not isinstance(repo.scm, Git):
             raise ReleaseError(f"{source}: not a git repository; releases are git tags")
+        # no links into a cache: a package that was fetched is its owner's own, to move and to edit
+        repo.cache.local.cache_types = ["reflink", "copy"]
         yield repo

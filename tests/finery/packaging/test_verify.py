@@ -1,13 +1,18 @@
 """Every way in which a package can differ from its manifest."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
+from huggingface_hub import snapshot_download
 
 from finery.packaging.errors import PackageError
 from finery.packaging.manifest import MANIFEST, write_manifest
 from finery.packaging.verify import verify
+from tests.finery.sources.hub import REPO, Hub
 
 
 @pytest.fixture
@@ -63,7 +68,113 @@ def test_what_is_no_plain_file(package: Path):
     (package / "config.json").unlink()
     (package / "config.json").mkdir()
     (package / "loop").symlink_to("loop")
-    assert verify(package) == ["config.json: not a plain file", "loop: not in MANIFEST.json"]
+    (package / "sub/a.txt").unlink()
+    os.mkfifo(package / "sub/a.txt")
+    os.mkfifo(package / "pipe")
+    assert verify(package) == [
+        "config.json: not a plain file",
+        "loop: not in MANIFEST.json",
+        "pipe: not in MANIFEST.json",
+        "sub/a.txt: not a plain file",
+    ]
+
+
+def test_a_manifest_that_is_a_pipe_is_not_waited_for(package: Path):
+    (package / MANIFEST).unlink()
+    os.mkfifo(package / MANIFEST)
+    with pytest.raises(PackageError, match=r"MANIFEST\.json: not a plain file; is .* a package\?"):
+        verify(package)
+
+
+def test_folders_that_nobody_packaged(package: Path):
+    (package / "empty/emptier").mkdir(parents=True)
+    (package / "full").mkdir()
+    (package / "full/x.py").write_text("pass")
+    (package / "linked").symlink_to("sub")
+    names = ("empty/emptier", "full/x.py", "linked")
+    assert verify(package) == [f"{name}: not in MANIFEST.json" for name in names]
+
+
+@pytest.fixture(params=["dvc", "hub"])
+def linked(package: Path, tmp_path: Path, request, monkeypatch) -> Path:
+    """The package as DVC links it from a cache on another disk, and as the hub's cache has it."""
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "dvc"))
+    if request.param == "dvc":
+        with Repo.init(str(tmp_path), no_scm=True) as repo, repo.config.edit() as settings:
+            settings["cache"] = {"type": "symlink", "dir": str(tmp_path / "disk/cache")}
+        with Repo(str(tmp_path)) as repo:
+            repo.add(str(package))
+        return package
+    with Hub(files_of(package)) as hub:
+        made = snapshot_download(REPO, endpoint=hub.url, cache_dir=tmp_path / "disk")
+    return Path(made)
+
+
+def files_of(package: Path) -> dict[str, bytes]:
+    """What a repository on the hub holds once the package is uploaded."""
+    files = [file for file in package.rglob("*") if file.is_file()]
+    uploaded = {file.relative_to(package).as_posix(): file.read_bytes() for file in files}
+    return uploaded | {".gitattributes": b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n"}
+
+
+def test_a_file_that_its_cache_links_is_judged_by_its_content(linked: Path):
+    links = [file for file in linked.rglob("*") if file.is_symlink()]
+    assert len(links) >= 4
+    assert verify(linked) == []
+    stored = (linked / "sub/a.txt").resolve()
+    stored.chmod(0o644)
+    stored.write_text("b")
+    assert verify(linked) == ["sub/a.txt: changed"]
+    stored.unlink()
+    assert verify(linked) == ["sub/a.txt: a symbolic link to nothing"]
+
+
+def test_a_link_in_a_cache_is_no_way_out_of_it(linked: Path, tmp_path: Path):
+    """Neither to another file, nor to the right content elsewhere, nor to more files."""
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copy(linked / "config.json", elsewhere)
+    other = (linked / "model.safetensors").resolve()
+    for name, target in {
+        "config.json": elsewhere,
+        "model.safetensors": "/etc/passwd",
+        "sub/a.txt": (linked / "config.json").resolve(),
+        "more.json": other,
+        "folder": other.parent,
+    }.items():
+        (linked / name).unlink(missing_ok=True)
+        (linked / name).symlink_to(target)
+    leads = "a symbolic link that leads outside the package"
+    assert verify(linked) == [
+        f"config.json: {leads}",
+        f"folder: {leads}",
+        f"model.safetensors: {leads}",
+        "more.json: not in MANIFEST.json",
+        "sub/a.txt: changed: 2 bytes, not 1",
+    ]
+
+
+def test_what_a_download_from_the_hub_adds_is_no_damage(package: Path, tmp_path: Path):
+    with Hub(files_of(package)) as hub:
+        folder = Path(snapshot_download(REPO, endpoint=hub.url, local_dir=tmp_path / "here"))
+    found = {file.relative_to(folder).as_posix() for file in folder.rglob("*")}
+    assert {".gitattributes", ".cache/huggingface/CACHEDIR.TAG"} < found
+    assert verify(folder) == []
+
+    for name in (".cache/huggingface/evil.py", ".cache/evil.lock", "sub/.gitattributes", "a.lock"):
+        (folder / name).write_text("pass")
+    (folder / ".cache/huggingface/x.metadata").symlink_to("/etc/passwd")
+    (folder / ".gitattributes").unlink()
+    (folder / ".gitattributes").symlink_to("/etc/passwd")
+    leads = "a symbolic link that leads outside the package"
+    assert verify(folder) == [
+        ".cache/evil.lock: not in MANIFEST.json",
+        ".cache/huggingface/evil.py: not in MANIFEST.json",
+        f".cache/huggingface/x.metadata: {leads}",
+        f".gitattributes: {leads}",
+        "a.lock: not in MANIFEST.json",
+        "sub/.gitattributes: not in MANIFEST.json",
+    ]
 
 
 @pytest.mark.parametrize(

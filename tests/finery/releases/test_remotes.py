@@ -206,6 +206,22 @@ def test_a_package_that_comes_damaged_is_not_kept(shared: Tiny, tmp_path: Path):
     assert list((tmp_path / "got").iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["symlink", "hardlink"])
+def test_what_was_fetched_leans_on_no_cache(shared: Tiny, tmp_path: Path, kind: str):
+    """Somebody edits it, or moves it to another machine."""
+    shared.sh(*DVC, "cache", "dir", "--local", str(tmp_path / "disk"))
+    shared.sh(*DVC, "config", "--local", "cache.type", kind)
+    shared.train("second", BETTER)
+    made = shared.folder / "models/packages/merged/model"
+    assert made.is_symlink() == (kind == "symlink")
+    promote(shared.folder, "merged")
+    _, folder = fetch(str(shared.folder), "merged@prod", tmp_path / "got", intact)
+    files = list(folder.iterdir())
+    assert {file.name for file in files} == {"MANIFEST.json", "model"}
+    assert not any(file.is_symlink() or file.stat().st_nlink > 1 for file in files)
+    assert model(folder) == "second"
+
+
 def test_dvc_gets_the_same_by_itself(shared: Tiny, tmp_path: Path):
     promote(shared.folder, "merged", push=True)
     shared.train("second", BETTER)
