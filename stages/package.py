@@ -5,12 +5,12 @@ from pathlib import Path
 
 from finery import lineage
 from finery.models.chat_template import TEMPLATE, chat_template
-from finery.packaging import git
 from finery.packaging.card import model_card
 from finery.packaging.contents import place, read_json
 from finery.packaging.errors import PackageError
 from finery.packaging.facts import Facts
-from finery.packaging.manifest import write_manifest
+from finery.packaging.manifest import MANIFEST, write_manifest
+from finery.packaging.provenance import provenance
 from finery.packaging.verify import verify
 from finery.params.recipe import Recipe
 
@@ -20,8 +20,10 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
 
     `metrics` is the evaluation of this very model, `gate` the report of the gate. Raises
     `PackageError` if the gate was not passed, a file of the model is missing or a pickle, the
-    chat template is not the one that the model was trained with, or nothing ends its answers.
+    chat template is not the one that the model was trained with, or nothing ends its answers;
+    `GitError` if there is a repository that git does not read.
     """
+    history = provenance(Path())
     report, records = read_json(gate), lineage.read(model)
     if report.get("passed") is not True:
         raise PackageError(f"{gate}: the gate was not passed; nothing is packaged")
@@ -47,7 +49,7 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
         package,
         name=facts.name,
         chat_template_sha256=template_sha256,
-        git=git.state(Path()),
+        git=history,
         gate=facts.gate,
         metrics=facts.metrics,
         params=params.model_dump(),
@@ -56,6 +58,8 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
     if problems := verify(package):
         raise PackageError(f"{package.name}: {problems[0]}; the disk changed what was written")
     size = sum(file.size for file in manifest.files)
+    if lacking := history["untracked"]:
+        print(f"{', '.join(lacking)}: in no commit; {MANIFEST} says so, and nobody else has it")
     print(f"{facts.name}: {len(manifest.files)} files, {size / 1e6:.1f} MB")
 
 

@@ -106,4 +106,7 @@ def verify(package: PackageFolder) -> None:
             "\n".join([*lines, f"{package}: {len(problems)} wrong; fetch or package it again"])
         )
     commit = (manifest.git.get("commit") or "none")[:8]
-    print(f"{package}: {len(manifest.files)} files match MANIFEST.json (commit {commit})")
+    besides = len(manifest.git.get("modified", [])) + len(manifest.git.get("untracked", []))
+    files = f"{besides} file{'s' * (besides > 1)}"
+    made = f"commit {commit}" + (f" and {files} not as in it" if besides else "")
+    print(f"{package}: {len(manifest.files)} files match MANIFEST.json ({made})")

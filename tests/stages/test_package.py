@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
+from typer.testing import CliRunner
 
 from finery import lineage
+from finery.cli import app
+from finery.git import GitError, git
 from finery.packaging.errors import PackageError
 from finery.packaging.verify import verify
 from finery.params.package import PackageParams
@@ -178,6 +182,47 @@ def test_a_pickle_ends_in_one_line_and_leaves_nothing(project: Path):
         " save the weights as safetensors and remove it\n"
     )
     assert list((project / "models/packages").iterdir()) == []
+
+
+def in_git(project: Path, monkeypatch) -> None:
+    """Commit it as a project of git and DVC, and go there."""
+    for name in ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR"):
+        monkeypatch.setenv(name, str(project / ".dvc-home"))
+    monkeypatch.chdir(project)
+    write = {
+        "dvc.yaml": "stages: {p: {cmd: 'true', deps: [raw], outs: [out]}}",
+        ".gitignore": "*.csv",
+    }
+    for name, text in write.items():
+        (project / name).write_text(text)
+    (project / "raw").mkdir()
+    Repo.init(str(project), no_scm=True).close()
+    git(project, "init", "-q")
+    git(project, "add", ".")
+    git(project, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "all")
+
+
+def test_data_in_no_commit_is_named_and_on_record(project: Path, monkeypatch, capsys):
+    in_git(project, monkeypatch)
+    (project / "raw/rows.csv").write_text("1")
+    made = make(project)
+    record = json.loads((made / "MANIFEST.json").read_text())["git"]
+    assert (record["modified"], record["untracked"]) == ([], ["raw/"])
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "raw/: in no commit; MANIFEST.json says so, and nobody else has it"
+    )
+    verified = CliRunner().invoke(app, ["verify", str(made)])
+    assert verified.stdout.endswith(
+        f"match MANIFEST.json (commit {record['commit'][:8]} and 1 file not as in it)\n"
+    )
+
+
+def test_a_repository_that_git_does_not_read_is_no_project_without_one(project: Path, monkeypatch):
+    in_git(project, monkeypatch)
+    (project / ".git/HEAD").unlink()
+    with pytest.raises(GitError, match=r"git: not a git repository .* says what is damaged"):
+        make(project)
+    assert not (project / "package").exists()
 
 
 def test_packaging_never_imports_torch():
