@@ -6,7 +6,7 @@ from pathlib import Path
 from finery import lineage
 from finery.data.prepared import read_parquet
 from finery.merging.lora import merge_lora
-from finery.models.files import copy_tokenizer, save_model
+from finery.models.files import carry_along, save_model
 from finery.models.load import be_quiet
 from finery.params.merge import MergeParams
 
@@ -24,7 +24,7 @@ def merge(
     samples = read_parquet(data / "calibration.parquet")[:PROBES]
     model, fidelity = merge_lora(base, adapter, params.dtype, [s["input_ids"] for s in samples])
     save_model(model, merged)
-    copy_tokenizer(base, merged)
+    carry_along(base, merged)
     lineage.write(merged, [adapter], "merge", {"dtype": params.dtype, "fidelity": fidelity})
     text = json.dumps(fidelity, indent=2)
     metrics.write_text(text + "\n")

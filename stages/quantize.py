@@ -4,7 +4,7 @@ from pathlib import Path
 
 from finery import lineage
 from finery.data.prepared import read_parquet
-from finery.models.files import copy_tokenizer
+from finery.models.files import carry_along
 from finery.params.quantize import QuantizeParams
 from finery.quantization.progress import logged
 from finery.quantization.quantizer import quantize_model
@@ -23,7 +23,7 @@ def quantize(
     with logged(log):
         calibration = [sample["input_ids"] for sample in samples]
         quantize_model(model, settings, calibration, quantized, work)
-    copy_tokenizer(model, quantized)
+    carry_along(model, quantized)
     record = {"format": format, **settings.model_dump(), "calibration_tokens": tokens}
     lineage.write(quantized, [model], "quantize", record)
 

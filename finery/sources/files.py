@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from finery.lineage import LINEAGE
+from finery.models.legal import is_legal
 from finery.sources.errors import SourceError
 
 REVISIONS = Path("models/revisions.json")
@@ -23,6 +24,7 @@ def model_files(source: str, names: Iterable[str], remote_code: bool) -> list[st
     """The names that make up the model, of all those in the folder of `source`.
 
     Only files at the top: the folders of a repository hold other formats of the same weights.
+    Licences and notices come along, the README of its authors does not: it is not of our model.
     Python files come along only with `remote_code`. Raises `SourceError` if there is no
     configuration, or no weights in safetensors.
     """
@@ -34,7 +36,8 @@ def model_files(source: str, names: Iterable[str], remote_code: bool) -> list[st
     if "config.json" not in top:
         raise SourceError(f"{source}: holds no config.json; name a whole model, not an adapter")
     settings = _matching(top, *SETTINGS, *(("*.py",) if remote_code else ()))
-    return sorted({*weights, *settings} - set(_matching(top, *LEFT)))
+    legal = filter(is_legal, top)
+    return sorted({*weights, *settings, *legal} - set(_matching(top, *LEFT)))
 
 
 def link(file: Path, target: Path) -> None:
