@@ -10,6 +10,7 @@ import numpy as np
 
 from finery import lineage
 from finery.data.choosing.choose import Choice, choose
+from finery.data.choosing.emptied import refuse_emptied
 from finery.data.choosing.pool import Pool
 from finery.data.errors import DataError
 from finery.data.formats.dataset import Dataset, open_dataset
@@ -69,11 +70,13 @@ def prepare(
     made = [_made(params, base, each) for each in work]
     prune(CACHE, [each.folder.name for each in made])
     _report_bad_rows(made, params.on_bad_row == "fail", rejected)
+    refuse_emptied(params, made)
 
     made, asked = made[: len(learnt)], made[len(learnt) :]
     pool, questions = Pool(made), Pool(asked)
     choice = choose(params, pool, [each.entry.num_samples for each in learnt], questions)
-    _refuse_nothing(params, pool, choice)
+    if params.val_size and not len(choice.validation):
+        print(f"data.val_size: {params.val_size} of these samples is none; nothing validates")
     pool.write(train / "train.parquet", kind, choice.training)
     pool.write(train / "validation.parquet", kind, choice.validation)
     pool.write(calibration / "calibration.parquet", kind, choice.calibration)
@@ -114,13 +117,6 @@ def _report_bad_rows(made: list[Tokenized], refused: bool, rejected: Path) -> No
             file.write(json.dumps(asdict(bad), ensure_ascii=False) + "\n")
     if tally.total and refused:
         raise DataError("\n".join(tally.lines()))
-
-
-def _refuse_nothing(params: DataParams, pool: Pool, choice: Choice) -> None:
-    if not len(pool.facts):
-        raise DataError(f"data.cutoff_len: {params.cutoff_len} tokens leave no answer to train on")
-    if not len(choice.training):
-        raise DataError(f"data.val_size: {params.val_size} leaves nothing to train on; lower it")
 
 
 def _record(made: list[Tokenized]) -> dict[str, Any]:
