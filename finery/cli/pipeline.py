@@ -25,7 +25,7 @@ FLOW: dict[str, Any] = {
 @commands.command()
 def check(params: ParamsFile = Path("params.yaml")) -> None:
     """Validate params.yaml: every problem in one go, before any time is spent."""
-    from finery.check import check as check_params
+    from finery.preflight.check import check as check_params
 
     with one_line_errors():
         check_params(params)
