@@ -1,1 +1,0 @@
-"""What can be known of settings and data together, before anything runs."""
