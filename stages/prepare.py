@@ -26,6 +26,7 @@ from finery.data.tokens.tokenized import Tokenized, tokenized
 from finery.data.tokens.tokenizing import Tokenizing
 from finery.models.tokenizer import load_tokenizer, template_hash
 from finery.params.data import DataParams
+from finery.to_json import to_json
 
 CACHE = Path(".finery/prepare-cache")
 TOKENIZER = {".json", ".jinja", ".model", ".txt", ".py"}
@@ -86,7 +87,7 @@ def prepare(
     packed = {"packed_to": params.cutoff_len} if params.packing else {}
     lineage.write(train, [], "prepare", _record(made[: len(params.train)]) | template | packed)
     lineage.write(test, [], "test", _record(asked) | template)
-    text = json.dumps(_metrics(pool, [*made, *asked], choice), indent=2)
+    text = to_json(_metrics(pool, [*made, *asked], choice), indent=2)
     metrics.write_text(text + "\n", encoding="utf-8")
     print(text)
     print("A sample, with «what is trained on»:\n" + first(tokenizer, train / "train.parquet"))

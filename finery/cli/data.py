@@ -23,8 +23,7 @@ def check_data(names: DatasetNames = None) -> None:
     with one_line_errors():
         params = _data_settings()
         chosen = names or params.names
-        folder = Path(params.dataset_dir)
-        if problems := check_datasets(folder, chosen, params.variables, params.test):
+        if problems := check_datasets(Path(params.dataset_dir), chosen, params.variables):
             raise UserError("\n".join(problems))
 
 

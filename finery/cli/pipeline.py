@@ -81,9 +81,7 @@ def recover() -> None:
     """Mend what a kill left behind, before a plain `dvc repro`; `finery run` does it itself."""
     from finery.pipeline.recovery import recover as recover_project
 
-    with one_line_errors():
-        healed = recover_project()
-    print("\n".join(healed) or "nothing to mend")
+    print("\n".join(recover_project()) or "nothing to mend")
 
 
 @commands.command()

@@ -180,4 +180,4 @@ def _section_at(location: list[Any]) -> type[BaseModel] | None:
 def _field_description(location: list[Any]) -> str | None:
     section = _section_at(location[:-1])
     field = section.model_fields.get(str(location[-1])) if section and location else None
-    return " ".join(field.description.split()) if field and field.description else None
+    return field.description if field else None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from finery.releases import git
+from finery.to_json import to_json
 
 
 @dataclass(frozen=True)
@@ -67,23 +68,9 @@ def assign(root: Path, name: str, stage: str, commit: str, title: str, record: d
     from scmrepo.git import Git
 
     tag = name_tag(Action.ASSIGN, name, stage=stage, scm=Git(str(root)))
-    message = f"{' '.join(title.split())}\n\n{json.dumps(record, indent=2, ensure_ascii=False)}\n"
+    message = f"{' '.join(title.split())}\n\n{to_json(record, indent=2)}\n"
     git.tag(root, tag, commit, message, _next_second(root))
     return tag
-
-
-def bring(root: Path, name: str | None = None) -> list[str]:
-    """Fetch what tags of a model, or of all, git's remote has and this clone lacks: their names.
-
-    Raises `NotDelivered` if the remote does not answer.
-    """
-    from gto.tag import parse_name
-
-    def is_wanted(tag: str) -> bool:
-        found = parse_name(tag, raise_on_fail=False)
-        return bool(found) and name in (None, found["name"])
-
-    return git.fetch_tags(root, is_wanted)
 
 
 def _next_second(root: Path) -> int:
