@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from finery.to_json import to_json
-
 LINEAGE = "lineage.json"
 
 
@@ -13,6 +11,11 @@ def read(artefact: Path) -> dict[str, Any]:
     """The records of the stages behind an artefact (a folder), by stage name, in their order."""
     file = artefact / LINEAGE
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def trusts_remote_code(artefact: Path) -> bool:
+    """Whether params.yaml allowed the code of the base model that an artefact descends from."""
+    return bool(read(artefact).get("download", {}).get("trust_remote_code", False))
 
 
 def write(artefact: Path, upstream: list[Path], stage: str, record: dict[str, Any]) -> None:
@@ -24,5 +27,5 @@ def write(artefact: Path, upstream: list[Path], stage: str, record: dict[str, An
     for source in upstream:
         lineage |= read(source)
     lineage[stage] = record
-    text = to_json(lineage, indent=2)
+    text = json.dumps(lineage, indent=2, ensure_ascii=False)
     (artefact / LINEAGE).write_text(text + "\n", encoding="utf-8")

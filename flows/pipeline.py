@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from finery.check import check
+from finery.check.settings import check
 from finery.errors import PipelineError, UserError
 from finery.pipeline.one_run import only_run
 from finery.pipeline.runs import Outcome, outcomes_of, record

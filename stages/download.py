@@ -6,34 +6,34 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from finery import lineage
-from finery.models.chat_template import chat_template
+from finery.check.model import refuse_template, refuse_unfit
+from finery.models.chat_template import chat_template, chat_templates, one_of_several
 from finery.params.model import ModelParams
 from finery.sources import hf, modelscope, path, pypi
 from finery.sources.generation import stop_at_end_of_turn
-from finery.sources.template import override
+from finery.sources.template import choose, override
 from finery.sources.verify import verify, weight_hashes
 
 
 def download(params: ModelParams, templates: Path, *, base: Path) -> None:
     """Make `base`, a model folder in safetensors that is whole, safe to load and ready to chat.
 
-    Raises `SourceError` if the model cannot be had, is damaged, or nothing ends its answers, and
-    `ChatTemplateError` if it has no chat template that works.
+    Raises `SourceError` if the model cannot be had or is damaged, `ModelError` if nothing can be
+    trained on it, and `ChatTemplateError` if it has no chat template that works.
     """
     base.mkdir()
     origin = _fetch(params, base)
+    refuse_unfit(base, params.trust_remote_code)
     verify(base, remote_code=params.trust_remote_code)
-    if params.chat_template:
-        override(base, templates / PurePosixPath(params.chat_template).relative_to("templates"))
+    template = _settle_template(params, templates, base)
+    refuse_template(base)
     stop_at_end_of_turn(base)
 
     weights = origin.pop("weights", None) or weight_hashes(base)
-    template = chat_template(base).encode()
     record = {
         **origin,
         "weights": weights,
-        "chat_template": params.chat_template or "the model's own",
-        "chat_template_sha256": hashlib.sha256(template).hexdigest(),
+        **template,
         "trust_remote_code": params.trust_remote_code,
     }
     lineage.write(base, [], "download", record)
@@ -53,6 +53,24 @@ def _fetch(params: ModelParams, base: Path) -> dict[str, Any]:
             return modelscope.fetch(params.source, base, remote_code=remote_code)
         case "path":
             return path.fetch(params.source, base, remote_code=remote_code)
+
+
+def _settle_template(params: ModelParams, templates: Path, base: Path) -> dict[str, Any]:
+    """Leave one chat template in `base`; returns which it is, for the lineage."""
+    if file := params.template_file:
+        taken, names = file, list(chat_templates(base))
+        override(base, templates / PurePosixPath(file).relative_to("templates"))
+    else:
+        taken, names = choose(base, params.chat_template)
+    several = {"chat_templates": names} if len(names) > 1 else {}
+    if several:
+        print(f"download: {one_of_several(taken, names)}", file=sys.stderr)
+    text = chat_template(base).encode()
+    return {
+        "chat_template": taken or "the model's own",
+        **several,
+        "chat_template_sha256": hashlib.sha256(text).hexdigest(),
+    }
 
 
 if __name__ == "__main__":

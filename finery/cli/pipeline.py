@@ -25,11 +25,12 @@ FLOW: dict[str, Any] = {
 @commands.command()
 def check(params: ParamsFile = Path("params.yaml")) -> None:
     """Validate params.yaml: every problem in one go, before any time is spent."""
-    from finery.check import check as check_params
+    from finery.check.settings import check as check_params
+    from finery.check.settings import notes
 
     with one_line_errors():
-        check_params(params)
-    print(f"{params}: valid")
+        said = notes(check_params(params))
+    print("\n".join([f"{params}: valid", *said]))
 
 
 @commands.command()

@@ -5,8 +5,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from finery.check import model_folder
-from finery.models.layer_widths import header
+from finery.check.settings import model_folder
+from finery.models.layer_widths import linears
+from finery.models.tensors import tensors
 from finery.params.schema import Params
 from finery.params.train import TrainParams
 
@@ -26,20 +27,14 @@ class ModelSize:
 def model_size(params: Params) -> ModelSize | None:
     """The size of the model that params.yaml names; None while it is not on this machine."""
     folder = model_folder(params)
-    files = sorted(folder.glob("*.safetensors")) if folder else []
-    tensors = {name: each for file in files for name, each in header(file).items()}
-    if not tensors:
+    found = tensors(folder) if folder else {}
+    if folder is None or not found:
         return None
-    linears = [
-        tuple(each["shape"])
-        for name, each in tensors.items()
-        if ".layers." in name and name.endswith(".weight") and len(each["shape"]) == 2
-    ]
     config = _config(folder / "config.json")
     return ModelSize(
-        parameters=sum(math.prod(each["shape"]) for each in tensors.values()),
-        stored=sum(end - start for start, end in (t["data_offsets"] for t in tensors.values())),
-        linears=linears,
+        parameters=sum(math.prod(each["shape"]) for each in found.values()),
+        stored=sum(end - start for start, end in (t["data_offsets"] for t in found.values())),
+        linears=list(linears(found).values()),
         width=config.get("hidden_size", 0),
         layers=config.get("num_hidden_layers", 0),
         vocabulary=config.get("vocab_size", 0),

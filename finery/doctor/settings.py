@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from finery.check import check
+from finery.check.settings import check
 from finery.doctor.finding import Finding, ok, problem
 from finery.params.schema import Params, ParamsError, load
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from finery import lineage
 from finery.models.load import compute_dtype, device, load_model
 
 
@@ -21,25 +22,28 @@ def load_for_evaluation(model: Path) -> Any:
         return _dequantized(model)
     from gptqmodel import GPTQModel
 
-    return GPTQModel.load(str(model), device=device()).model
+    trusted = lineage.trusts_remote_code(model)
+    return GPTQModel.load(str(model), device=device(), trust_remote_code=trusted).model
 
 
 def _dequantized(model: Path) -> Any:
     """The quantized model with plain float32 layers of the very weights its 4 bits stand for."""
     import torch
     from gptqmodel import BACKEND, GPTQModel
-    from safetensors.torch import load_file
 
     config = json.loads((model / "config.json").read_text())["quantization_config"]
     backend = BACKEND.AWQ_TORCH if config["quant_method"] == "awq" else BACKEND.GPTQ_TORCH
-    loaded = GPTQModel.load(str(model), device="cpu", backend=backend, dtype=torch.float16).model
+    loaded = GPTQModel.load(
+        str(model),
+        device="cpu",
+        backend=backend,
+        dtype=torch.float16,
+        trust_remote_code=lineage.trusts_remote_code(model),
+    ).model
     packed = [(name, part) for name, part in loaded.named_modules() if hasattr(part, "qweight")]
     for name, part in packed:
         loaded.set_submodule(name, _linear(_weight(part), part.bias))
-    loaded = loaded.float().eval()
-    for file in sorted(model.glob("*.safetensors")):  # what is dense, as it was before float16
-        loaded.load_state_dict(load_file(file), strict=False)
-    return loaded
+    return loaded.float().eval()
 
 
 def _weight(packed: Any) -> Any:

@@ -1,111 +1,99 @@
-"""The chat template of a model folder, and the token that ends an assistant's turn in it."""
+"""The chat templates of a model folder: one, or several of which one is chosen by its name."""
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from finery.errors import UserError
+from finery.models.settings import TOKENIZER, read_settings
+from finery.models.tokens import Tokens, read_tokens
 
 TEMPLATE = "chat_template.jinja"
-TOKENIZER = "tokenizer_config.json"
-ANSWER = "finery-answer"
+MORE_TEMPLATES = "additional_chat_templates"
+DEFAULT = "default"
+CHATML = {"<|im_start|>", "<|im_end|>"}
 
 
 class ChatTemplateError(UserError):
     """A model folder has no chat template that works; the message ends in what to do."""
 
 
-def chat_template(model: Path) -> str:
-    """The text of the template that transformers would use.
+def chat_templates(model: Path) -> dict[str, str]:
+    """The templates that transformers would find, by name; `default` first if there is one.
+
+    Files go before what is embedded in tokenizer_config.json: one text, or the older form of
+    several, each with a name. Raises `ChatTemplateError` if a file cannot be read.
+    """
+    files = {DEFAULT: model / TEMPLATE}
+    files |= {file.stem: file for file in sorted((model / MORE_TEMPLATES).glob("*.jinja"))}
+    if found := {name: _text(file) for name, file in files.items() if file.is_file()}:
+        return found
+    embedded = read_settings(model / TOKENIZER).get("chat_template")
+    if isinstance(embedded, list):
+        embedded = {item["name"]: item["template"] for item in embedded}
+    if isinstance(embedded, str):
+        embedded = {DEFAULT: embedded}
+    embedded = {name: text for name, text in (embedded or {}).items() if text}
+    return dict(sorted(embedded.items(), key=lambda item: item[0] != DEFAULT))
+
+
+def chat_template(model: Path, name: str | None = None) -> str:
+    """The text of one template: the one called `name`, or the model's default.
 
     Raises `ChatTemplateError` if there is none.
     """
-    file = model / TEMPLATE
-    if file.exists():
-        return file.read_text(encoding="utf-8")
-    embedded = read_settings(model / TOKENIZER).get("chat_template")
-    if isinstance(embedded, list):  # the older form: several, each with a name
-        embedded = {item["name"]: item["template"] for item in embedded}.get("default")
-    if not embedded:
+    templates = chat_templates(model)
+    if not templates:
         raise ChatTemplateError(
             f"the model has no chat template in {TEMPLATE} or {TOKENIZER};"
-            " set model.chat_template, for instance to templates/chatml.jinja"
+            f" {fitting_template(read_tokens(model))}"
         )
-    return embedded
+    name = name or chosen(templates)
+    if name not in templates:
+        raise no_such_template(name, templates)
+    return templates[name]
 
 
-def end_of_turn(model: Path) -> int | None:
-    """The id of the first special token after the words of an assistant's turn.
+def chosen(templates: dict[str, str]) -> str:
+    """The name of the template to take if the settings name none: `default`, or the only one.
 
-    None if the template writes no such token there. Raises `ChatTemplateError` if it is missing,
-    is not Jinja, refuses a user's and an assistant's turn, or drops the assistant's words.
+    Raises `ChatTemplateError` if there is neither.
     """
-    named = _named_tokens(model)
-    _, answer, tail = _render(chat_template(model), named).rpartition(ANSWER)
-    if not answer:
-        raise ChatTemplateError(
-            "chat template: leaves out what the assistant says; correct it,"
-            " or set model.chat_template"
+    if DEFAULT in templates or len(templates) == 1:
+        return next(iter(templates))
+    raise ChatTemplateError(
+        f"the model has several chat templates ({', '.join(templates)}) and none is called"
+        f" {DEFAULT}; set model.chat_template to one of these names"
+    )
+
+
+def one_of_several(taken: str, names: Iterable[str]) -> str:
+    """What to say of a model that came with several templates."""
+    others = ", ".join(name for name in names if name != taken)
+    return f"chat template: {taken} is taken; model.chat_template can name another: {others}"
+
+
+def no_such_template(name: str, names: Iterable[str]) -> ChatTemplateError:
+    """The error to raise for a name that the model has no template of."""
+    return ChatTemplateError(
+        f"no chat template is called {name}; set model.chat_template to a file in templates/ or to"
+        f" one of the model's: {', '.join(names) or 'it has none'}"
+    )
+
+
+def fitting_template(tokens: Tokens) -> str:
+    """What to do about a template that does not fit: one that ends its turns with a token here."""
+    if tokens.whole.keys() >= CHATML:
+        return "set model.chat_template, for instance to templates/chatml.jinja"
+    if end := tokens.named["eos_token"]:
+        return (
+            "set model.chat_template to a template that ends a turn with the model's own"
+            f" {end}, for instance templates/plain.jinja"
         )
-    special = _special_tokens(model, set(named.values()))
-    found = [token for token in special if token in tail]
-    # Of tokens that start at one place, the longest is the one that a tokenizer sees.
-    first = min(found, key=lambda token: (tail.index(token), -len(token)), default=None)
-    return None if first is None else special[first]
+    return f"name an eos_token in {TOKENIZER}, or choose a model that has one"
 
 
-def read_settings(file: Path) -> dict[str, Any]:
-    """A JSON object from a file of the model's, empty if there is no such file."""
-    if not file.exists():
-        return {}
+def _text(file: Path) -> str:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ChatTemplateError(f"{file.name}: not JSON ({error}); fetch the model again") from None
-
-
-def _render(template: str, named: dict[str, str]) -> str:
-    """A user's and an assistant's turn, rendered as transformers renders them."""
-    from jinja2 import TemplateError, TemplateSyntaxError
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": ANSWER}]
-    try:
-        rendered, _ = render_jinja_template([turns], chat_template=template, **named)
-    except TemplateSyntaxError as error:
-        raise ChatTemplateError(
-            f"chat template, line {error.lineno}: {error.message}; correct it,"
-            " or set model.chat_template"
-        ) from None
-    except (TemplateError, TypeError, ValueError) as error:
-        raise ChatTemplateError(
-            f"chat template: cannot render a user's and an assistant's turn ({error});"
-            " correct it, or set model.chat_template"
-        ) from None
-    return rendered[0]
-
-
-def _named_tokens(model: Path) -> dict[str, str]:
-    """The tokens that a template may ask for by name, such as bos_token."""
-    tokens = {"bos_token": "", "eos_token": ""}
-    for name in ("special_tokens_map.json", TOKENIZER):
-        for key, value in read_settings(model / name).items():
-            content = value.get("content") if isinstance(value, dict) else value
-            if key.endswith("_token") and isinstance(content, str):
-                tokens[key] = content
-    return tokens
-
-
-def _special_tokens(model: Path, named: set[str]) -> dict[str, int]:
-    """Special tokens with their ids, from either place where they are listed.
-
-    transformers makes a token special by naming it, whatever the list says.
-    """
-    listed = read_settings(model / "tokenizer.json").get("added_tokens", [])
-    older = read_settings(model / TOKENIZER).get("added_tokens_decoder", {})
-    tokens = [token | {"id": int(number)} for number, token in older.items()] + listed
-    return {
-        token["content"]: token["id"]
-        for token in tokens
-        if token.get("special") or token["content"] in named
-    }
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ChatTemplateError(f"{file.name}: not UTF-8; fetch the model again") from None

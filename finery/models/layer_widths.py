@@ -1,41 +1,45 @@
-"""Layer widths, read from safetensors headers without loading a weight."""
+"""The widths of the linear layers inside the repeated blocks of a model."""
 
-import json
-import struct
-from pathlib import Path
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from finery.models.tensors import IN_A_BLOCK
+
+EXPERTS = re.compile(r"(^|\.)experts\.\w+(\.weight)?$")
+Tensors = Mapping[str, Mapping[str, Any]]
 
 
-def linear_widths(model: Path) -> set[int]:
-    """Input widths of the linear layers inside the decoder blocks of a safetensors model.
+def linears(found: Tensors) -> dict[str, tuple[int, int]]:
+    """Outputs and inputs of each linear layer inside the blocks, by its name.
 
-    Empty if there is no such model yet. Header format: huggingface.co/docs/safetensors.
+    A weight is stored as outputs x inputs, but by GPT-2's Conv1D as inputs x outputs: the bias
+    beside it tells them apart, since it is as long as there are outputs.
     """
-    widths = set()
-    for file in sorted(model.glob("*.safetensors")):
-        for name, tensor in header(file).items():
-            if ".layers." in name and name.endswith(".weight") and len(tensor["shape"]) == 2:
-                widths.add(tensor["shape"][1])
+    layers = {}
+    for name, tensor in found.items():
+        layer, _, kind = name.rpartition(".")
+        if kind == "weight" and len(tensor["shape"]) == 2 and IN_A_BLOCK.search(name):
+            rows, columns = tensor["shape"]
+            bias = found.get(f"{layer}.bias", {}).get("shape")
+            transposed = bias == [columns] and rows != columns
+            layers[layer] = (columns, rows) if transposed else (rows, columns)
+    return layers
+
+
+def linear_widths(found: Tensors) -> set[int]:
+    """Input widths of the linear layers inside the blocks, of each expert too.
+
+    Experts that are stored in one tensor (experts x a x b) are of either width: a model has both,
+    since what goes in to one half of an expert comes out of the other.
+    """
+    widths = {inputs for _, inputs in linears(found).values()}
+    for name, tensor in found.items():
+        if len(tensor["shape"]) == 3 and EXPERTS.search(name) and IN_A_BLOCK.search(name):
+            widths |= set(tensor["shape"][1:])
     return widths
 
 
-def undivided(model: Path, group_size: int) -> list[int]:
-    """The widths of `model` that `group_size` does not divide."""
-    return sorted(width for width in linear_widths(model) if width % group_size)
-
-
-def header(file: Path) -> dict:
-    """The tensors of a safetensors file by name: `dtype`, `shape` and `data_offsets` of each.
-
-    None if the header is damaged (download checks that).
-    """
-    with file.open("rb") as stream:
-        prefix = stream.read(8)
-        if len(prefix) < 8 or (size := struct.unpack("<Q", prefix)[0]) > file.stat().st_size:
-            return {}
-        try:
-            header = json.loads(stream.read(size))
-        except ValueError:
-            return {}
-    if not isinstance(header, dict):
-        return {}
-    return {name: value for name, value in header.items() if name != "__metadata__"}
+def undivided(found: Tensors, group_size: int) -> list[int]:
+    """The widths that `group_size` does not divide."""
+    return sorted(width for width in linear_widths(found) if width % group_size)

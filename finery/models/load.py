@@ -22,13 +22,8 @@ def load_model(model: Path, dtype: str) -> Any:
         dtype=getattr(torch, dtype),
         use_safetensors=True,
         local_files_only=True,
-        trust_remote_code=trusts_remote_code(model),
+        trust_remote_code=lineage.trusts_remote_code(model),
     )
-
-
-def trusts_remote_code(model: Path) -> bool:
-    """Whether params.yaml allowed the code of the base model this one descends from."""
-    return bool(lineage.read(model).get("download", {}).get("trust_remote_code", False))
 
 
 def device() -> str:

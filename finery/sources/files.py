@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from finery.lineage import LINEAGE
-from finery.models.legal import is_legal
+from finery.models.chat_template import MORE_TEMPLATES
 from finery.sources.errors import SourceError
 
 REVISIONS = Path("models/revisions.json")
@@ -23,11 +23,12 @@ LEFT = ("*.bin.index.json", "*.msgpack.index.json", "*.h5.index.json", LINEAGE)
 def model_files(source: str, names: Iterable[str], remote_code: bool) -> list[str]:
     """The names that make up the model, of all those in the folder of `source`.
 
-    Only files at the top: the folders of a repository hold other formats of the same weights.
-    Licences and notices come along, the README of its authors does not: it is not of our model.
-    Python files come along only with `remote_code`. Raises `SourceError` if there is no
-    configuration, or no weights in safetensors.
+    Only files at the top, since the folders of a repository hold other formats of the same
+    weights; but also the folder in which transformers keeps more chat templates. Python files
+    come along only with `remote_code`. Raises `SourceError` if there is no configuration, or no
+    weights in safetensors.
     """
+    names = list(names)
     top = sorted(name for name in names if "/" not in name)
     # Beside model*.safetensors there may be the same weights once more, as consolidated*.
     weights = _matching(top, "model*.safetensors") or _matching(top, WEIGHTS)
@@ -36,13 +37,14 @@ def model_files(source: str, names: Iterable[str], remote_code: bool) -> list[st
     if "config.json" not in top:
         raise SourceError(f"{source}: holds no config.json; name a whole model, not an adapter")
     settings = _matching(top, *SETTINGS, *(("*.py",) if remote_code else ()))
-    legal = filter(is_legal, top)
-    return sorted({*weights, *settings, *legal} - set(_matching(top, *LEFT)))
+    templates = _matching(names, f"{MORE_TEMPLATES}/*.jinja")
+    return sorted({*weights, *settings, *templates} - set(_matching(top, *LEFT)))
 
 
 def link(file: Path, target: Path) -> None:
     """Make `target` the same file as `file`, or a copy of it where the filesystem cannot."""
     real = file.resolve()
+    target.parent.mkdir(exist_ok=True)
     try:
         os.link(real, target)
     except OSError:

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
-from finery.models.chat_template import end_of_turn, read_settings
+from finery.models.chat_template import chat_template
+from finery.models.end_of_turn import ending
+from finery.models.settings import read_settings
+from finery.models.tokens import read_tokens
 from finery.sources.errors import SourceError
 from finery.sources.template import replace
 
@@ -24,7 +27,7 @@ def stop_at_end_of_turn(base: Path) -> None:
     if not generation:
         generation = {key: config[key] for key in TOKENS if config.get(key) is not None}
     stops = _ids(generation.get(STOPS)) or _ids(config.get(STOPS))
-    end = end_of_turn(base)
+    end = _end_of_turn(base)
     if end is not None and end not in stops:
         stops = [end, *stops]
     if not stops:
@@ -35,6 +38,15 @@ def stop_at_end_of_turn(base: Path) -> None:
     if stops != _ids(read_settings(base / GENERATION).get(STOPS)):
         generation[STOPS] = stops[0] if len(stops) == 1 else stops
         replace(base / GENERATION, json.dumps(generation, indent=2, sort_keys=True) + "\n")
+
+
+def _end_of_turn(base: Path) -> int | None:
+    """The token that ends a turn: the template's; behind an answer it leaves open, prepare's."""
+    tokens = read_tokens(base)
+    found = ending(chat_template(base), tokens)
+    if found.id is None and not found.tail.strip():
+        return tokens.special.get(tokens.named["eos_token"])
+    return found.id
 
 
 def _ids(value: int | list[int] | None) -> list[int]:

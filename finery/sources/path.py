@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from finery.models.chat_template import MORE_TEMPLATES
 from finery.sources.errors import SourceError
 from finery.sources.files import link, model_files
 
@@ -15,7 +16,8 @@ def fetch(source: str, base: Path, *, remote_code: bool = False) -> dict[str, st
     folder = Path(source.removeprefix("path:"))
     if not folder.is_dir():
         raise SourceError(f"{source}: no such folder; give model.source the path of a model folder")
-    names = [file.name for file in folder.iterdir() if file.is_file()]
+    files = [*folder.iterdir(), *folder.glob(f"{MORE_TEMPLATES}/*")]
+    names = [file.relative_to(folder).as_posix() for file in files if file.is_file()]
     for name in model_files(source, names, remote_code):
         link(folder / name, base / name)
     # Where a folder lies is a fact about this machine: the record keeps its name alone.

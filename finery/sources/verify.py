@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from finery.models.settings import TOKENIZER, read_settings
 from finery.sources.errors import SourceError
 from finery.sources.files import PICKLED, WEIGHTS, sha256
 
@@ -52,19 +53,31 @@ def _tensors(file: Path) -> set[str]:
 
 
 def _tokenizer(base: Path, remote_code: bool) -> None:
-    """Load the tokenizer; the `tokenizers` library alone does it for all but the old formats."""
-    from tokenizers import Tokenizer
+    """Load the tokenizer; the `tokenizers` library alone does it for all but the old formats.
 
+    Only running a tokenizer's own code tells what it is.
+    """
+    own_code = remote_code and "auto_map" in read_settings(base / TOKENIZER)
     try:
-        if (base / "tokenizer.json").exists():
+        is_fast = True
+        if (base / "tokenizer.json").exists() and not own_code:
+            from tokenizers import Tokenizer
+
             Tokenizer.from_file(str(base / "tokenizer.json"))
         else:
             from transformers import AutoTokenizer
 
-            AutoTokenizer.from_pretrained(base, trust_remote_code=remote_code)
+            is_fast = AutoTokenizer.from_pretrained(
+                base, local_files_only=True, trust_remote_code=remote_code
+            ).is_fast
     except Exception as error:  # tokenizers raises bare Exception, and remote code anything
         cause = next(iter(str(error).splitlines()), type(error).__name__)
         raise SourceError(f"the tokenizer does not load ({cause}); {AGAIN}") from None
+    if not is_fast:
+        raise SourceError(
+            "tokenizer: it runs in Python and does not say where in the text its tokens are;"
+            " choose a model with a fast tokenizer"
+        )
 
 
 def _json(base: Path, name: str) -> dict[str, Any]:

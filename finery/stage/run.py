@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-from finery.check import check
+from finery.check.settings import check
 from finery.errors import PipelineError, UserError
 from finery.params.recipe import Recipe
 from finery.stage.outputs import remove, whole

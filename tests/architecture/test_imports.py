@@ -21,7 +21,7 @@ AREAS = {
     "pipeline",
     "sources",
 }
-GROUND = {"params", "stage", "models", "hubs"}
+GROUND = {"params", "stage", "models", "hubs", "check"}
 """Rooms that several areas stand on, with the loose modules of finery/."""
 FACES = {"cli"}
 DATA = ("report", "choosing", "tokens", "rendering", "formats", "datasets", "rows")
@@ -108,7 +108,7 @@ def test_only_a_stage_started_as_a_program_uses_the_harness(imports: grimp.Impor
     "module",
     [
         "finery.cli",
-        "finery.check",
+        "finery.check.settings",
         "finery.stage.run",
         "stages.download",
         "stages.gate",

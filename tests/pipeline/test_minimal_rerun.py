@@ -194,6 +194,10 @@ CODE = [
     code("finery/hubs/revisions.py", {"download", "prepare"}, ALL),
     code("finery/lineage.py", ALL - {"gate"}, ALL),
     code("finery/models/chat_template.py", {"download"} | PACKAGE, ALL),
+    code("finery/models/settings.py", {"download"} | PACKAGE, ALL),
+    code("finery/models/tokens.py", {"download"} | PACKAGE, ALL),
+    code("finery/models/end_of_turn.py", {"download"}, ALL),
+    code("finery/check/template.py", {"download"}, ALL),
     code("finery/models/load.py", {"train", "merge"} | EVALUATE, FROM_TRAIN | {"evaluate@base"}),
     code("finery/models/files.py", {"merge"} | QUANTIZE, FROM_MERGE),
     code("finery/models/tokenizer.py", {"prepare", "train"} | EVALUATE, FROM_PREPARE),
@@ -211,7 +215,8 @@ CODE = [
     code("finery/params/resources.py", NOTHING, NOTHING),
     code("finery/params/schema.py", NOTHING, NOTHING),
     code("finery/stage/run.py", NOTHING, NOTHING),
-    code("finery/check.py", NOTHING, NOTHING),
+    code("finery/check/settings.py", NOTHING, NOTHING),
+    code("finery/check/target_modules.py", NOTHING, NOTHING),
     code("finery/checkout.py", NOTHING, NOTHING),
     *(
         code(f"finery/stage/{name}.py", NOTHING, NOTHING)

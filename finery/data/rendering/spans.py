@@ -40,7 +40,7 @@ def turns(
     if tools and text == template.render(messages):
         raise TemplateError(
             "the chat template has no place for tools; remove them, or set model.chat_template,"
-            " for instance to templates/chatml_tools.jinja"
+            " where <|im_end|> is a token of the model to templates/chatml_tools.jinja"
         )
     spans = []
     for index in counted:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from finery import lineage
 from finery.data.errors import DataError
 from finery.data.formats.dataset import open_dataset
 from finery.data.rendering.chat import Problem, Renderer
@@ -32,8 +31,7 @@ def previews(
     if not (base / "tokenizer_config.json").is_file():
         raise DataError(f"{base}: no base model here yet; `dvc repro download` makes it")
     dataset = open_dataset(Path(params.dataset_dir), name, params.variables)
-    trusted = lineage.read(base).get("download", {}).get("trust_remote_code", False)
-    tokenizer = load_tokenizer(base, trusted)
+    tokenizer = load_tokenizer(base)
     renderer = Renderer(
         tokenizer, params.cutoff_len, params.mask_history, params.train_on_prompt, params.packing
     )

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finery.models.chat_template import ChatTemplateError, chat_template, end_of_turn
+from finery.models.chat_template import ChatTemplateError, chat_template
+from finery.models.end_of_turn import end_of_turn
+from finery.models.settings import ModelFileError
 
 END_OF_TEXT, START, END = 0, 1, 2
 
@@ -61,7 +63,7 @@ def test_no_template_says_where_to_get_one(model: Path) -> None:
 
 def test_a_damaged_tokenizer_config_is_named(model: Path) -> None:
     (model / "tokenizer_config.json").write_text("{")
-    with pytest.raises(ChatTemplateError, match=r"^tokenizer_config\.json: not JSON"):
+    with pytest.raises(ModelFileError, match=r"^tokenizer_config\.json: not JSON"):
         end_of_turn(model)
 
 

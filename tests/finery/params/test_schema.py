@@ -84,14 +84,19 @@ def line_of(text: str) -> int:
         ("target_modules: all-linear", "target_modules: [q_proj, 3]",
          "train.lora.target_modules: [\"q_proj\", 3] does not fit: Layers that get an"
          " adapter: all-linear, or a list of names such as [q_proj, v_proj]"),
+        ("target_modules: all-linear", "target_modules: []",
+         "train.lora.target_modules: [] does not fit: Layers that get an"
+         " adapter: all-linear, or a list of names such as [q_proj, v_proj]"),
         (SOURCE, "source: gpt2", 'model.source: "gpt2" does not fit: hf:ORG/NAME@REVISION,'
          " modelscope:ORG/NAME@REVISION, pypi:PACKAGE==VERSION or path:DIR"),
         (f"sha256: {SHA256}", "sha256: BCC", 'model.sha256: "BCC" does not fit: SHA-256 of the'
          " wheel, for a `pypi:` source: 64 hexadecimal digits in lower case"),
         ("chat_template: null", "chat_template: chatml.jinja",
-         "model.chat_template: must be a file in templates/, such as templates/chatml.jinja"),
+         "model.chat_template: must be a file in templates/, such as templates/chatml.jinja, or"
+         " the name of one of the model's own"),
         ("chat_template: null", "chat_template: templates/../chatml.jinja",
-         "model.chat_template: must be a file in templates/, such as templates/chatml.jinja"),
+         "model.chat_template: must be a file in templates/, such as templates/chatml.jinja, or"
+         " the name of one of the model's own"),
         ("name: smollm2-135m-nimbrick", "name: a/b", 'package.name: "a/b" does not fit: Name of'
          " the model, as in a repository on a hub: letters, digits, dots, `_` and `-`"),
         (FIRST_RULE, "{model: merged, metric: keyword_match, min: 0.90}",

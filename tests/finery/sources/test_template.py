@@ -74,8 +74,17 @@ def test_a_stop_that_only_the_config_knows_is_written_down(model: Path) -> None:
     assert generation(model) == {"eos_token_id": END_OF_TEXT, "top_p": 0.9}
 
 
+def test_behind_an_answer_left_open_the_end_of_sequence_stops(model: Path) -> None:
+    """It is what prepare puts there to be learnt."""
+    (model / "chat_template.jinja").write_text(SILENT)
+    write_generation(model, eos_token_id=END)
+    stop_at_end_of_turn(model)
+    assert generation(model) == {"eos_token_id": [END_OF_TEXT, END]}
+
+
 def test_a_model_that_nothing_stops_is_refused(model: Path) -> None:
     (model / "chat_template.jinja").write_text(SILENT)
     (model / "config.json").write_text('{"model_type": "llama"}')
+    (model / "tokenizer_config.json").write_text("{}")
     with pytest.raises(SourceError, match="neither the chat template nor"):
         stop_at_end_of_turn(model)

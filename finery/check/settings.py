@@ -1,0 +1,128 @@
+"""params.yaml, by itself and against the files around it: every problem in one go."""
+
+from pathlib import Path
+
+from finery import lineage
+from finery.check.facts import read_model
+from finery.check.group_size import group_size_problem
+from finery.check.model import model_problems
+from finery.check.positions import position_problem
+from finery.check.target_modules import target_problems
+from finery.check.template import template_problems
+from finery.errors import UserError
+from finery.models.chat_template import (
+    ChatTemplateError,
+    chat_template,
+    chat_templates,
+    no_such_template,
+    one_of_several,
+)
+from finery.models.tokens import read_tokens
+from finery.params.schema import Params, ParamsError, load
+
+BASE = Path("models/base")
+OWN = "the model's own"
+
+
+def check(path: Path) -> Params:
+    """Validate params.yaml by itself and against the base model, once that is there.
+
+    Reads a few files and the headers of the weights. Raises `ParamsError` with every problem
+    found, a line each.
+    """
+    params = load(path)
+    problems = [*_template_file(params), *_against_model(params)]
+    if problems:
+        raise ParamsError([f"{path}: {problem}" for problem in problems])
+    return params
+
+
+def notes(params: Params) -> list[str]:
+    """What is no problem, but good to know of valid settings."""
+    folder = model_folder(params)
+    names = _template_names(folder) if folder else []
+    if len(names) < 2 or params.model.template_file:
+        return []
+    return [one_of_several(params.model.chat_template or names[0], names)]
+
+
+def model_folder(params: Params) -> Path | None:
+    """The folder of the model that params.yaml names; None while there is none on this machine.
+
+    Another machine may have a `path:` model in models/base alone.
+    """
+    source = params.model.source
+    local = Path(source.removeprefix("path:"))
+    if params.model.scheme == "path" and local.is_dir():
+        return local
+    if params.model.scheme == "path" and local.is_absolute():
+        source = f"path:{local.name}"
+    same = _downloaded().get("source", source).partition("@")[0] == source.partition("@")[0]
+    return BASE if same and BASE.is_dir() else None
+
+
+def _template_file(params: Params) -> list[str]:
+    file = params.model.template_file
+    if file is None or Path(file).is_file():
+        return []
+    return [f"model.chat_template: no such file {file}"]
+
+
+def _against_model(params: Params) -> list[str]:
+    folder = model_folder(params)
+    if folder is None:
+        return []
+    try:
+        model = read_model(folder)
+        unfit = model_problems(model, params.model.trust_remote_code)
+        if model.kind and not unfit:
+            unfit = _template_problems(params, folder)
+    except UserError as error:  # damaged: if it is a download, that makes it anew
+        return [] if folder == BASE else [f"model.source: {folder}: {error}"]
+    problems = [f"model: {folder}: {problem}" for problem in unfit]
+    if too_long := position_problem(model, params.data.cutoff_len):
+        problems.append(f"data.cutoff_len: {too_long}")
+    targets = target_problems(model, params.train.lora.target_modules)
+    problems += [f"train.lora.target_modules: {problem}" for problem in targets]
+    for name in ("gptq", "awq"):
+        if problem := group_size_problem(model, getattr(params.quantize, name).group_size):
+            problems.append(f"quantize.{name}.group_size: {problem}")
+    return problems
+
+
+def _template_problems(params: Params, folder: Path) -> list[str]:
+    try:
+        template = _template(params, folder)
+        return [] if template is None else template_problems(template, read_tokens(folder))
+    except ChatTemplateError as error:
+        return [str(error)]
+
+
+def _template(params: Params, folder: Path) -> str | None:
+    """The chat template that the settings ask for; None if only a download can tell.
+
+    models/base has the one template that it was downloaded for. Raises `ChatTemplateError`.
+    """
+    if file := params.model.template_file:
+        return Path(file).read_text(encoding="utf-8") if Path(file).is_file() else None
+    wanted, names = params.model.chat_template, _template_names(folder)
+    if wanted and wanted not in names:
+        raise no_such_template(wanted, names)
+    here = _downloaded().get("chat_template", OWN) if folder == BASE else OWN
+    if here == OWN:
+        return chat_template(folder, wanted)
+    return chat_template(folder) if here == (wanted or names[0]) else None
+
+
+def _template_names(folder: Path) -> list[str]:
+    """The chat templates that a model came with, the one that is taken unasked first."""
+    templates = chat_templates(folder)
+    recorded = _downloaded().get("chat_templates") if folder == BASE else None
+    return list(recorded or templates)
+
+
+def _downloaded() -> dict:
+    try:
+        return lineage.read(BASE).get("download", {})
+    except ValueError:  # damaged: download makes it anew
+        return {}
