@@ -25,7 +25,7 @@ from flows.command_line import command_line
 from flows.here import Here
 from flows.lifeline import end_with_runner
 from flows.report import publish, show
-from flows.server import server
+from flows.server import check_server, server
 
 EngineName = Literal["local", "ray", "dask"]
 
@@ -142,6 +142,7 @@ def main(
 ) -> None:
     """Run what changed, independent stages at once; with a page to watch."""
     root = Path()
+    check_server()
     if assignments:
         set_params(assignments, root / "params.yaml")
     check(root / "params.yaml")

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from finery.errors import UserError
 from finery.releases.registry import check_stage
-from finery.retraining.record import history, recorded, settle
+from finery.retraining.record import INTERRUPTED, history, recorded, settle
 from finery.upstream.branch import branch_of, check_name
 from flows.command_line import command_line
 
@@ -43,8 +42,13 @@ def main(
             with server() as page:
                 print(f"watch: {page}", flush=True)
                 state = retrain(root, branch, onto, stage, push, return_state=True)
-        except UserError as error:  # it did not come to the flow
-            run.outcome, run.reason = "failed", str(error)
+        except KeyboardInterrupt:
+            run.outcome = run.outcome or INTERRUPTED
+            run.reason = run.reason or "stopped by Ctrl-C; the next run goes on from there"
+            raise
+        except Exception as error:  # it did not come to the flow, or not to its end
+            run.outcome = run.outcome or "failed"
+            run.reason = run.reason or str(error) or type(error).__name__
             raise
     print(f"{'' if state.is_failed() else state.name + ': '}{state.message}")
     if state.is_failed():

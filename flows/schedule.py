@@ -21,6 +21,9 @@ from flows.server import PORT, server
 NEW_DATA = "finery.data.new"
 """The event that starts a run: prefect event emit finery.data.new --resource-id finery.data"""
 
+FIELDS = 5
+FORM = 'give minute, hour, day, month and weekday, as in "0 3 * * *"'
+
 
 def schedule(
     cron: Annotated[str, typer.Option(help="When: minute hour day month weekday.")] = "0 3 * * *",
@@ -57,16 +60,21 @@ def when(cron: str, timezone: str | None = None) -> Schedule:
     except (ZoneInfoNotFoundError, ValueError):
         wrong = f"{timezone}: no such time zone" if timezone else "this machine's has no name"
         raise UserError(f"--timezone: {wrong}; give one as Asia/Shanghai or UTC") from None
+    if len(cron.split()) != FIELDS:
+        raise UserError(f"--cron: {cron!r} is not five fields (no seconds, no nicknames); {FORM}")
     try:
-        return Cron(cron, timezone=zone)
+        found = Cron(cron, timezone=zone)
     except ValueError:
-        raise UserError(
-            f"--cron: {cron!r} is no schedule; give minute, hour, day, month and weekday, as in"
-            ' "0 3 * * *"'
-        ) from None
+        raise UserError(f"--cron: {cron!r} is no schedule; {FORM}") from None
+    try:
+        _next(found)
+    except ValueError:
+        raise UserError(f"--cron: {cron!r} never comes; {FORM}") from None
+    return found
 
 
 def _next(nightly: Schedule) -> str:
+    """When the next run is. Raises `ValueError` if there is no such day, as 31 February."""
     times = CronSchedule(cron=nightly.cron, timezone=nightly.timezone).get_dates(1)
     return f"{asyncio.run(times)[0]:%Y-%m-%d %H:%M}"
 

@@ -15,8 +15,9 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 
+from finery.errors import UserError
 from flows.heartbeat import SILENT
-from flows.schedule import NEW_DATA
+from flows.schedule import NEW_DATA, when
 
 pytestmark = pytest.mark.usefixtures("prefect_page")
 PATIENCE = 120
@@ -101,8 +102,7 @@ def test_new_data_starts_one_run_at_a_time_that_ends_with_the_schedule(
 @pytest.mark.parametrize(
     ("arguments", "where", "said"),
     [
-        (["--cron", "nonsense"], ROOT, "--cron: 'nonsense' is no schedule"),
-        (["--cron", "61 3 * * *"], ROOT, "--cron: '61 3 * * *' is no schedule"),
+        (["--cron", "0 0 31 2 *"], ROOT, "--cron: '0 0 31 2 *' never comes; give minute, hour,"),
         (["--timezone", "Mars/Base"], ROOT, "--timezone: Mars/Base: no such time zone"),
         ([], Path("/"), "/: not a git repository"),
     ],
@@ -116,6 +116,31 @@ def test_what_cannot_be_scheduled_is_said_before_anything_starts(
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith(said), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("cron", "said"),
+    [
+        ("nonsense", "is not five fields (no seconds, no nicknames)"),
+        ("@daily", "is not five fields (no seconds, no nicknames)"),
+        ("0 3 * *", "is not five fields (no seconds, no nicknames)"),
+        ("0 0 3 * * *", "is not five fields (no seconds, no nicknames)"),
+        ("61 3 * * *", "is no schedule"),
+        ("H 3 * * *", "is no schedule"),
+        ("0 0 31 2 *", "never comes"),
+        ("0 0 31 4,6,9,11 *", "never comes"),
+    ],
+)
+def test_a_schedule_that_is_none(cron: str, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        when(cron, "UTC")
+    assert str(error.value).startswith(f"--cron: {cron!r} {said}")
+    assert str(error.value).endswith('give minute, hour, day, month and weekday, as in "0 3 * * *"')
+
+
+@pytest.mark.parametrize("cron", ["0 0 29 2 *", "*/5 * * * mon-fri", "0 0 L * *", " 0\t3 * * *"])
+def test_a_schedule_that_comes_now_and_then(cron: str) -> None:
+    assert when(cron, "UTC").cron == cron
 
 
 def sleeping(root: Path) -> psutil.Process | None:
