@@ -100,9 +100,9 @@ def _gain(handbook: dict[str, float]) -> tuple[str, str, str, bool]:
 
 
 def _exact(fidelity: dict) -> tuple[str, str, str, bool]:
-    difference = fidelity["exact"]["max_logit_difference"]
-    name = "merged against base + adapter, float32 logits"
-    return name, f"{difference:.1e} at most", "<= 1e-3", difference <= 1e-3
+    difference = fidelity["exact"]["relative_difference"]
+    name = "merged against base + adapter, float32 logits, relative"
+    return name, f"{difference:.1e}", "<= 2^-12 = 2.4e-4", difference <= 2**-12
 
 
 def _rounding(fidelity: dict) -> tuple[str, str, str, bool]:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from finery.errors import PipelineError, UserError
 from finery.params.gate import Rule
+from finery.to_json import to_json
 
 DECIMALS = 12
 
@@ -39,6 +40,10 @@ class Outcome:
     def rule(self) -> str:
         return f"{self.subject} {self.threshold}"
 
+    @property
+    def measured(self) -> str:
+        return f"{self.value:.6g}" if math.isfinite(self.value) else "no number"
+
 
 def judge(rules: Sequence[Rule], files: Mapping[str, Path]) -> list[Outcome]:
     """Measure every rule on the metrics.json of each model, {DATASET: {METRIC: number}}.
@@ -60,12 +65,9 @@ def judge(rules: Sequence[Rule], files: Mapping[str, Path]) -> list[Outcome]:
 
 def report(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as JSON: {"passed": bool, "rules": [{"rule", "value", "passed"}]}."""
-    rules = [
-        {"rule": o.rule, "value": o.value if math.isfinite(o.value) else None, "passed": o.passed}
-        for o in outcomes
-    ]
+    rules = [{"rule": o.rule, "value": o.value, "passed": o.passed} for o in outcomes]
     passed = all(outcome.passed for outcome in outcomes)
-    return json.dumps({"passed": passed, "rules": rules}, indent=2, ensure_ascii=False) + "\n"
+    return to_json({"passed": passed, "rules": rules}, indent=2) + "\n"
 
 
 def show(outcomes: Sequence[Outcome]) -> None:
@@ -78,14 +80,14 @@ def show(outcomes: Sequence[Outcome]) -> None:
     )
     for outcome in outcomes:
         word, style = ("passed", "green") if outcome.passed else ("FELL SHORT", "bold red")
-        cells = (outcome.subject, f"{outcome.value:.6g}", outcome.threshold)
+        cells = (outcome.subject, outcome.measured, outcome.threshold)
         table.add_row(*map(Text, cells), Text(word, style=style))
     console.print(table)
 
 
 def insist(outcomes: Sequence[Outcome]) -> None:
     """Raise `GateError`, in one line, if a rule fell short."""
-    short = [f"{o.rule} (is {o.value:.6g})" for o in outcomes if not o.passed]
+    short = [f"{o.rule} (is {o.measured})" for o in outcomes if not o.passed]
     if short:
         raise GateError(
             f"{len(short)} of {len(outcomes)} rules fell short: {'; '.join(short)};"

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from finery.to_json import to_json
+
 LINEAGE = "lineage.json"
 
 
@@ -27,5 +29,5 @@ def write(artefact: Path, upstream: list[Path], stage: str, record: dict[str, An
     for source in upstream:
         lineage |= read(source)
     lineage[stage] = record
-    text = json.dumps(lineage, indent=2, ensure_ascii=False)
+    text = to_json(lineage, indent=2)
     (artefact / LINEAGE).write_text(text + "\n", encoding="utf-8")

@@ -1,17 +1,19 @@
 """evaluate: the held-out loss of a model, and its answers to the test questions."""
 
-import json
 from pathlib import Path
 
 from finery.data.prepared import read_parquet
 from finery.evaluation.answers import answer
+from finery.evaluation.calls import matched_calls
 from finery.evaluation.loading import load_for_evaluation
 from finery.evaluation.loss import losses
 from finery.evaluation.report import metrics as summarize
-from finery.evaluation.report import sample_report
+from finery.evaluation.report import refuse_nothing, sample_report
+from finery.models.finite import insist_on_numbers
 from finery.models.load import be_quiet
 from finery.models.tokenizer import load_tokenizer
 from finery.params.evaluate import EvaluateParams
+from finery.to_json import to_json
 
 
 def evaluate(
@@ -20,19 +22,21 @@ def evaluate(
     """Answer every question of `tests` greedily and score the answers.
 
     `samples` gets one JSON line a question, `metrics` the scores of each dataset and of all.
+    Raises `NothingToTest` if there is no question.
     """
     be_quiet()
+    insist_on_numbers(model, "make it anew, or take another base model (model.source)")
     rows = read_parquet(tests / "test.parquet")
-    loaded = load_for_evaluation(model)
+    refuse_nothing(rows, tests / "test.parquet")
+    loaded, tokenizer = load_for_evaluation(model), load_tokenizer(model)
     each_loss = losses(loaded, rows, params.batch_size)
     prompts = [row["prompt_ids"] for row in rows]
-    answers = answer(
-        loaded, load_tokenizer(model), prompts, params.max_new_tokens, params.batch_size
-    )
-    reports = [sample_report(*each) for each in zip(rows, answers, each_loss, strict=True)]
-    lines = [json.dumps(report, ensure_ascii=False) + "\n" for report in reports]
+    answers = answer(loaded, tokenizer, prompts, params.max_new_tokens, params.batch_size)
+    calls = matched_calls(loaded, tokenizer, rows, answers)
+    reports = [sample_report(*each) for each in zip(rows, answers, each_loss, calls, strict=True)]
+    lines = [to_json(report) + "\n" for report in reports]
     samples.write_text("".join(lines), encoding="utf-8")
-    text = json.dumps(summarize(reports), indent=2)
+    text = to_json(summarize(reports), indent=2)
     metrics.write_text(text + "\n")
     print(text)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from finery import lineage
 from finery.data.choosing.choose import Choice, choose
+from finery.data.choosing.emptied import refuse_emptied
 from finery.data.choosing.pool import Pool
 from finery.data.errors import DataError
 from finery.data.formats.dataset import Dataset, open_dataset
@@ -25,6 +26,7 @@ from finery.data.tokens.tokenized import Tokenized, tokenized
 from finery.data.tokens.tokenizing import Tokenizing
 from finery.models.tokenizer import load_tokenizer, template_hash
 from finery.params.data import DataParams
+from finery.to_json import to_json
 
 CACHE = Path(".finery/prepare-cache")
 TOKENIZER = {".json", ".jinja", ".model", ".txt", ".py"}
@@ -68,11 +70,13 @@ def prepare(
     made = [_made(params, base, each) for each in work]
     prune(CACHE, [each.folder.name for each in made])
     _report_bad_rows(made, params.on_bad_row == "fail", rejected)
+    refuse_emptied(params, made)
 
     made, asked = made[: len(learnt)], made[len(learnt) :]
     pool, questions = Pool(made), Pool(asked)
     choice = choose(params, pool, [each.entry.num_samples for each in learnt], questions)
-    _refuse_nothing(params, pool, choice)
+    if params.val_size and not len(choice.validation):
+        print(f"data.val_size: {params.val_size} of these samples is none; nothing validates")
     pool.write(train / "train.parquet", kind, choice.training)
     pool.write(train / "validation.parquet", kind, choice.validation)
     pool.write(calibration / "calibration.parquet", kind, choice.calibration)
@@ -82,7 +86,7 @@ def prepare(
     packed = {"packed_to": params.cutoff_len} if params.packing else {}
     lineage.write(train, [], "prepare", _record(made[: len(params.train)]) | template | packed)
     lineage.write(test, [], "test", _record(asked) | template)
-    text = json.dumps(_metrics(pool, [*made, *asked], choice), indent=2)
+    text = to_json(_metrics(pool, [*made, *asked], choice), indent=2)
     metrics.write_text(text + "\n", encoding="utf-8")
     print(text)
     print("A sample, with «what is trained on»:\n" + first(tokenizer, train / "train.parquet"))
@@ -113,13 +117,6 @@ def _report_bad_rows(made: list[Tokenized], refused: bool, rejected: Path) -> No
             file.write(json.dumps(asdict(bad), ensure_ascii=False) + "\n")
     if tally.total and refused:
         raise DataError("\n".join(tally.lines()))
-
-
-def _refuse_nothing(params: DataParams, pool: Pool, choice: Choice) -> None:
-    if not len(pool.facts):
-        raise DataError(f"data.cutoff_len: {params.cutoff_len} tokens leave no answer to train on")
-    if not len(choice.training):
-        raise DataError(f"data.val_size: {params.val_size} leaves nothing to train on; lower it")
 
 
 def _record(made: list[Tokenized]) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from finery import lineage
 from finery.data.prepared import read_parquet
-from finery.models.files import copy_tokenizer
+from finery.models.files import carry_along
+from finery.models.finite import insist_on_numbers
 from finery.params.quantize import QuantizeParams
-from finery.quantization.progress import logged
-from finery.quantization.quantizer import quantize_model
+from finery.quantization.apart import quantize_apart
+from finery.quantization.calibration import calibration, longest_text
 
 
 def quantize(
@@ -15,16 +16,23 @@ def quantize(
 ) -> None:
     """Quantize `model` on the calibration samples in `data`; `format` is gptq or awq."""
     settings = getattr(params, format)
-    samples = read_parquet(data / "calibration.parquet")
-    tokens = sum(len(sample["input_ids"]) for sample in samples)
-    work = Path(".finery/work") / format
+    rows = read_parquet(data / "calibration.parquet")
+    samples = calibration([row["input_ids"] for row in rows], longest_text(model))
+    insist_on_numbers(model, "run `dvc repro -f merge`")
     log = Path(".finery/logs") / f"quantize-{format}.log"
-    print(f"calibrating on {len(samples)} samples, {tokens} tokens; GPTQModel's log is {log}")
-    with logged(log):
-        calibration = [sample["input_ids"] for sample in samples]
-        quantize_model(model, settings, calibration, quantized, work)
-    copy_tokenizer(model, quantized)
-    record = {"format": format, **settings.model_dump(), "calibration_tokens": tokens}
+    print(f"calibrating on {samples}; GPTQModel's log is {log}", flush=True)
+    work = Path(".finery/work") / format
+    unseen = quantize_apart(model, settings, samples.rows, quantized, work, log)
+    if unseen:
+        print(f"no sample came by {len(unseen)} layers, rounded to nearest: {unseen[0]} first")
+    carry_along(model, quantized)
+    record = {
+        "format": format,
+        **settings.model_dump(),
+        "calibration_samples": samples.samples,
+        "calibration_tokens": samples.tokens,
+        "uncalibrated_layers": len(unseen),
+    }
     lineage.write(quantized, [model], "quantize", record)
 
 

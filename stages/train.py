@@ -1,11 +1,11 @@
 """train: a LoRA adapter on the prepared samples."""
 
-import json
 from pathlib import Path
 
 from finery import lineage
 from finery.models.load import be_quiet
 from finery.params.train import TrainParams
+from finery.to_json import to_json
 from finery.training.adapter import save_adapter
 from finery.training.checkpoints import last_complete
 from finery.training.errors import training_errors
@@ -50,7 +50,7 @@ def train(
     lineage.write(adapter, [base, data], "train", {"metrics": summary})
     write_csv(log, loss)
     write_png(log, plot)
-    metrics.write_text(json.dumps(summary, indent=2) + "\n")
+    metrics.write_text(to_json(summary, indent=2) + "\n")
 
 
 if __name__ == "__main__":

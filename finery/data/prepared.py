@@ -16,6 +16,7 @@ SCHEMAS = {
         "question": "string",
         "prompt_ids": TOKENS,
         "reference": "string",
+        "calls": "bool",
         "keywords": "list<string>",
         "input_ids": TOKENS,
         "labels": TOKENS,

@@ -1,7 +1,7 @@
 """Greedy answers to the test questions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from finery.evaluation.batches import batches, fitting
@@ -9,11 +9,15 @@ from finery.evaluation.batches import batches, fitting
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said; `finished` if it stopped by itself."""
+    """What the model said; `finished` if it stopped by itself.
+
+    `written` has the control tokens too, which calls of tools are written with.
+    """
 
     text: str
     tokens: int
     finished: bool
+    written: str = field(default="", compare=False)
 
 
 def answer(
@@ -23,7 +27,7 @@ def answer(
 
     Prompts of like length are answered together, padded on the left.
     """
-    stops = _stops(model)
+    stops = stop_tokens(model)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
 
     def generate(batch: Sequence[int]) -> list[Answer]:
@@ -44,21 +48,23 @@ def answer(
                 top_k=None,
                 pad_token_id=stops[0],
             )
-        return [_answer(tokenizer, row, stops) for row in output[:, width:].tolist()]
+        return [decoded(tokenizer, row, stops) for row in output[:, width:].tolist()]
 
     found = fitting(generate, batches(order, batch_size, "answers"))
     by_index = dict(zip(order, found, strict=True))
     return [by_index[index] for index in range(len(prompts))]
 
 
-def _answer(tokenizer: Any, ids: list[int], stops: list[int]) -> Answer:
+def decoded(tokenizer: Any, ids: Sequence[int], stops: Sequence[int]) -> Answer:
+    """What the tokens of an answer say, up to the first that ends it."""
     end = next((i for i, token in enumerate(ids) if token in stops), None)
     kept = ids if end is None else ids[:end]
     text = tokenizer.decode(kept, skip_special_tokens=True).strip()
-    return Answer(text, len(kept), end is not None)
+    written = tokenizer.decode(kept, skip_special_tokens=False).strip()
+    return Answer(text, len(kept), end is not None, written)
 
 
-def _stops(model: Any) -> list[int]:
+def stop_tokens(model: Any) -> list[int]:
     """The tokens that end an answer, as the model's generation config has them."""
     eos = model.generation_config.eos_token_id
     return eos if isinstance(eos, list) else [eos]

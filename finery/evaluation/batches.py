@@ -1,6 +1,7 @@
 """Batches that fit: halved by themselves when the GPU's memory runs out."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from typing import Any
 
 from finery.errors import PipelineError
@@ -10,19 +11,20 @@ class EvaluationError(PipelineError):
     """A model could not be evaluated."""
 
 
-def batches(items: Sequence[Any], size: int, what: str) -> Iterator[Sequence[Any]]:
+def batches(items: Sequence[Any], size: int, what: str) -> Generator[Sequence[Any]]:
     """Slices of at most `size` items, with a progress bar."""
     from tqdm import tqdm
 
-    starts = range(0, len(items), size)
-    return (items[start : start + size] for start in tqdm(starts, desc=what, mininterval=1))
+    for start in tqdm(range(0, len(items), size), desc=what, mininterval=1):
+        yield items[start : start + size]
 
 
-def fitting(work: Callable[[Sequence[Any]], list[Any]], parts: Iterable[Sequence[Any]]) -> list:
+def fitting(work: Callable[[Sequence[Any]], list[Any]], parts: Generator[Sequence[Any]]) -> list:
     """The results of `work` over every part, in order; a part too large for memory is halved."""
     results: list[Any] = []
-    for part in parts:
-        results += _halving(work, part)
+    with closing(parts):  # an error begins below the bar, not behind it
+        for part in parts:
+            results += _halving(work, part)
     return results
 
 

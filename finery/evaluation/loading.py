@@ -30,6 +30,7 @@ def _dequantized(model: Path) -> Any:
     """The quantized model with plain float32 layers of the very weights its 4 bits stand for."""
     import torch
     from gptqmodel import BACKEND, GPTQModel
+    from safetensors.torch import load_file
 
     config = json.loads((model / "config.json").read_text())["quantization_config"]
     backend = BACKEND.AWQ_TORCH if config["quant_method"] == "awq" else BACKEND.GPTQ_TORCH
@@ -43,7 +44,10 @@ def _dequantized(model: Path) -> Any:
     packed = [(name, part) for name, part in loaded.named_modules() if hasattr(part, "qweight")]
     for name, part in packed:
         loaded.set_submodule(name, _linear(_weight(part), part.bias))
-    return loaded.float().eval()
+    loaded = loaded.float().eval()
+    for file in sorted(model.glob("*.safetensors")):  # what is dense, as it was before float16
+        loaded.load_state_dict(load_file(file), strict=False)
+    return loaded
 
 
 def _weight(packed: Any) -> Any:

@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from finery.evaluation.batches import batches, fitting
+from finery.evaluation.batches import EvaluationError, batches, fitting
 
 
 def losses(model: Any, tests: Sequence[dict[str, Any]], batch_size: int) -> list[tuple[float, int]]:
     """For each test, the summed loss in nats over its counted tokens, and their number.
 
-    A test has `input_ids` and `labels` (-100 where the loss does not count).
+    A test has `input_ids` and `labels` (-100 where the loss does not count), its `dataset` and
+    `question`. Raises `EvaluationError` for a loss that is no number.
     """
 
     def forward(batch: Sequence[dict[str, Any]]) -> list[tuple[float, int]]:
@@ -28,9 +29,21 @@ def losses(model: Any, tests: Sequence[dict[str, Any]], batch_size: int) -> list
             logits.transpose(1, 2), targets[:, 1:], ignore_index=-100, reduction="none"
         )
         counted = (targets[:, 1:] != -100).sum(1)
-        return list(zip(each.sum(1).tolist(), counted.tolist(), strict=True))
+        summed = each.sum(1).tolist()
+        for test, loss in zip(batch, summed, strict=True):
+            _insist_on_number(test, loss)
+        return list(zip(summed, counted.tolist(), strict=True))
 
     return fitting(forward, batches(tests, batch_size, "loss"))
+
+
+def _insist_on_number(test: dict[str, Any], loss: float) -> None:
+    if not math.isfinite(loss):
+        raise EvaluationError(
+            f"{test['dataset']}: {test['question']!r:.60}: the loss is {loss}, for the model's"
+            " logits are NaN or infinite; take merge.dtype: bfloat16 if it is float16, or another"
+            " base model"
+        )
 
 
 def perplexity(loss: float) -> float:

@@ -1,8 +1,10 @@
-"""The files of a model folder: weights saved alike, tokenizer files carried along unchanged."""
+"""The files of a model folder: weights saved alike, all that goes with them carried along."""
 
 import shutil
 from pathlib import Path
 from typing import Any
+
+from finery.models.legal import legal_files
 
 TOKENIZER_FILES = (
     "tokenizer*",
@@ -23,10 +25,11 @@ def save_model(model: Any, folder: Path, shard_size: str = "4GB") -> None:
         weights.chmod(0o644)
 
 
-def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy the tokenizer's files as they are: saved again, they could change."""
-    for pattern in TOKENIZER_FILES:
-        for file in sorted(source.glob(pattern)):
-            shutil.copyfile(file, folder / file.name)
-    if (source / "generation_config.json").exists():
-        shutil.copyfile(source / "generation_config.json", folder / "generation_config.json")
+def carry_along(source: Path, folder: Path) -> None:
+    """Copy the tokenizer's files, where answers end, and licences, as they are.
+
+    A tokenizer that is saved again could change; a licence binds what is made from the model.
+    """
+    tokenizer = {file for pattern in TOKENIZER_FILES for file in source.glob(pattern)}
+    for file in sorted({*tokenizer, *source.glob("generation_config.json"), *legal_files(source)}):
+        shutil.copyfile(file, folder / file.name)

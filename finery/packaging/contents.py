@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from finery.models.legal import legal_files
 from finery.packaging.errors import PackageError
 
 WEIGHTS = "*.safetensors"
@@ -28,16 +29,14 @@ TEXTS = (
     "chat_template.jinja",
     "additional_chat_templates/*.jinja",
     "*.py",  # only there when params.yaml trusts remote code
-    "LICENSE*",
-    "NOTICE*",
 )
 PICKLED = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz"}
 
 
 def place(model: Path, package: Path) -> None:
-    """Link the weights of `model` into `package` and copy the small files.
+    """Link the weights of `model` into `package` and copy the small files, licences among them.
 
-    Files that a loader has no use for (checkpoints, optimizer state, logs) stay behind. Raises
+    Whatever else a loader has no use for (checkpoints, optimizer state, logs) stays behind. Raises
     `PackageError` if a pickle is among the files, or weights or config are missing.
     """
     _refuse_pickles(model)
@@ -46,7 +45,8 @@ def place(model: Path, package: Path) -> None:
     for file in weights:
         _link(file, package / file.name)
     # Copied, not linked: somebody will edit a config, and a link would edit the model's too.
-    for file in sorted({file for pattern in TEXTS for file in model.glob(pattern)}):
+    texts = {file for pattern in TEXTS for file in model.glob(pattern)}
+    for file in sorted({*texts, *legal_files(model)}):
         target = package / file.relative_to(model)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)

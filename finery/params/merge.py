@@ -7,4 +7,5 @@ from finery.params.section import Section
 
 class MergeParams(Section):
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    """Type of the merged weights; the sum itself is taken in float32."""
+    """Type of the merged weights and of what stays dense in the 4-bit models, which are bfloat16
+    if this is float32; the sum itself is taken in float32."""

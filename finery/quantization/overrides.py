@@ -1,6 +1,6 @@
-"""Two overrides for GPTQModel 7.6, which has no switch for them; tests hold them to it."""
+"""Overrides for GPTQModel 7.6, which has no switch for them; tests hold them to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,21 @@ def without_clipping() -> Iterator[None]:
         return []
 
     with _replaced(AWQProcessor, "_search_best_clip", no_clips):
+        yield
+
+
+@contextmanager
+def errors_in_threads(tell: Callable[[BaseException], None]) -> Iterator[None]:
+    """Hand an error in one of GPTQModel's threads to `tell`, which is to end the process.
+
+    Its workers print theirs and call `os._exit`, so that no handler of anybody's ever runs.
+    """
+    from gptqmodel.utils.threadx import _DeviceWorker
+
+    def abort(self: Any, error: BaseException) -> None:
+        tell(error)
+
+    with _replaced(_DeviceWorker, "_abort_process", abort):
         yield
 
 

@@ -3,54 +3,78 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from finery import lineage
+from finery.errors import PipelineError
+from finery.models.finite import no_number
 from finery.params.quantize import AwqParams, GptqParams
+from finery.quantization.fitting import insist_on_fit, load
 from finery.quantization.overrides import linear_in_float32, without_clipping
 
 SEED = 0
 BATCH = 16
 LOG = "quant_log.csv"
+MORE_ROOM = "a merge.dtype of bfloat16 has more room than float16"
+
+
+class QuantizerError(PipelineError):
+    """The quantizer failed, or was killed, at its work."""
 
 
 def quantize_model(
     model: Path, params: GptqParams | AwqParams, calibration: list[list[int]], out: Path, work: Path
-) -> None:
-    """Write the quantized weights and config of `model` to `out`.
+) -> list[str]:
+    """Write the quantized weights and config of `model` to `out`, the rest in the model's type.
 
     `calibration` are samples as token ids; `work` is a folder for GPTQModel's working copy, as
-    large as the model, which is removed at the end.
+    large as the model, which is removed at the end. Returns the layers that no sample came by,
+    such as experts nobody was sent to: those are rounded to nearest. Raises `UnfitError`, before
+    any time is spent, if GPTQModel cannot quantize the model, or not into groups of this size;
+    `QuantizerError` if numbers on the way or in the result are none.
     """
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")  # its pools need two on small machines
     import torch
-    from gptqmodel import BACKEND, GPTQModel
+    from gptqmodel import BACKEND
 
     torch.manual_seed(SEED)
     on_gpu = torch.cuda.is_available()
-    packer = {}
+    is_awq = isinstance(params, AwqParams)
+    packer = {"backend": BACKEND.AWQ_TORCH} if is_awq and not on_gpu else {}  # else it wants CUDA
     with ExitStack() as context:
         context.enter_context(_working_folder(work))
         if not on_gpu:
             context.enter_context(linear_in_float32())
-        if isinstance(params, AwqParams) and not params.clip:
+        if is_awq and not params.clip:
             context.enter_context(without_clipping())
-        if isinstance(params, AwqParams) and not on_gpu:
-            packer = {"backend": BACKEND.AWQ_TORCH}  # the default one wants CUDA
-        loaded = GPTQModel.load(
-            str(model),
-            _config(params, work),
-            device="cuda:0" if on_gpu else "cpu",
-            dtype=torch.bfloat16,
-            trust_remote_code=lineage.trusts_remote_code(model),
-        )
+        loaded = load(model, _config(params, work), "cuda:0" if on_gpu else "cpu")
+        insist_on_fit(loaded, "awq" if is_awq else "gptq")
         samples = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in calibration]
         loaded.quantize(samples, batch_size=1 if on_gpu else BATCH, **packer)
+        unseen = _unseen(loaded.quant_log)
         loaded.save(str(out))
     _tidy(out)
+    if (found := no_number(out)) is not None:
+        raise QuantizerError(f"{found[1]} became NaN or infinite; {MORE_ROOM}")
+    return unseen
+
+
+def _unseen(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The layers without samples, in GPTQModel's own records of every layer.
+
+    Raises `QuantizerError` for one that GPTQ gave up solving, and rounded to nearest in silence:
+    what comes into it is NaN or infinite.
+    """
+    unseen = []
+    for record in records:
+        name, loss = f"layer {record['layer'] + 1}, {record['module']}", str(record["loss"])
+        if loss.startswith("fallback") or record.get("activation_raw_tokens") == 0:
+            unseen.append(name)
+        elif "fallback" in loss:
+            raise QuantizerError(f"{name}: what comes into it is NaN or infinite; {MORE_ROOM}")
+    return unseen
 
 
 def _config(params: GptqParams | AwqParams, work: Path) -> Any:

@@ -1,6 +1,5 @@
 """Releases as a person reads them, and as a program does."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -10,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from finery.releases.registry import Release
+from finery.to_json import to_json
 
 
 def show(found: Sequence[Release], metrics: Sequence[str]) -> None:
@@ -26,7 +26,7 @@ def show(found: Sequence[Release], metrics: Sequence[str]) -> None:
 
 def as_json(found: Sequence[Release]) -> str:
     """A list of releases with all their metrics and their records."""
-    return json.dumps([asdict(release) for release in found], indent=2, ensure_ascii=False)
+    return to_json([asdict(release) for release in found], indent=2)
 
 
 def summary(release: Release, stage: str) -> list[str]:

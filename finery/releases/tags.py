@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from finery.releases import git
+from finery.to_json import to_json
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def assign(root: Path, name: str, stage: str, commit: str, title: str, record: d
     from scmrepo.git import Git
 
     tag = name_tag(Action.ASSIGN, name, stage=stage, scm=Git(str(root)))
-    message = f"{' '.join(title.split())}\n\n{json.dumps(record, indent=2, ensure_ascii=False)}\n"
+    message = f"{' '.join(title.split())}\n\n{to_json(record, indent=2)}\n"
     git.tag(root, tag, commit, message, _next_second(root))
     return tag
 

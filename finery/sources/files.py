@@ -9,6 +9,7 @@ from pathlib import Path
 
 from finery.lineage import LINEAGE
 from finery.models.chat_template import MORE_TEMPLATES
+from finery.models.legal import is_legal
 from finery.sources.errors import SourceError
 
 REVISIONS = Path("models/revisions.json")
@@ -24,7 +25,8 @@ def model_files(source: str, names: Iterable[str], remote_code: bool) -> list[st
     """The names that make up the model, of all those in the folder of `source`.
 
     Only files at the top, since the folders of a repository hold other formats of the same
-    weights; but also the folder in which transformers keeps more chat templates. Python files
+    weights; but also the folder in which transformers keeps more chat templates. Licences and
+    notices come along, the README of its authors does not: it is not of our model. Python files
     come along only with `remote_code`. Raises `SourceError` if there is no configuration, or no
     weights in safetensors.
     """
@@ -38,7 +40,8 @@ def model_files(source: str, names: Iterable[str], remote_code: bool) -> list[st
         raise SourceError(f"{source}: holds no config.json; name a whole model, not an adapter")
     settings = _matching(top, *SETTINGS, *(("*.py",) if remote_code else ()))
     templates = _matching(names, f"{MORE_TEMPLATES}/*.jinja")
-    return sorted({*weights, *settings, *templates} - set(_matching(top, *LEFT)))
+    legal = filter(is_legal, top)
+    return sorted({*weights, *settings, *templates, *legal} - set(_matching(top, *LEFT)))
 
 
 def link(file: Path, target: Path) -> None:

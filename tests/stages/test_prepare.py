@@ -1,6 +1,7 @@
 """prepare, from datasets and a base model to the files that the later stages read."""
 
 import json
+import shutil
 from contextlib import chdir
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ from finery.params.data import DataParams
 from finery.training.prepared import packed_length
 from stages.prepare import prepare
 
+ROOT = Path(__file__).resolve().parents[2]
 OUTPUTS = ("train", "calibration", "test", "metrics", "rejected", "plot")
 LONG = "I go on and on " * 40
 
@@ -132,3 +134,121 @@ def test_samples_without_a_counted_token_are_dropped_and_counted(
     made = run(settings(), datasets, tiny_model, tmp_path / "out")
     assert len(read_parquet(made["train"] / "train.parquet")) == 1
     assert json.loads(made["metrics"].read_text())["dropped"] == 1
+
+
+COPY = [{"instruction": "Who?", "output": "Me."}]
+BAD = [{"instruction": "Who?", "output": " "}] * 2
+
+
+@pytest.mark.parametrize(
+    "settings_, learnt, said",
+    [
+        ({"deduplicate": "exact"}, COPY, "data.deduplicate: exact leaves nothing to train on: all"
+         " 1 samples are copies of ones that validate or are asked; train on others"),
+        ({"deduplicate": "near", "val_size": 0.0}, [{"instruction": "Who?", "output": "me"}],
+         "data.deduplicate: near leaves nothing to train on: all 1 samples are copies of ones"
+         " that validate or are asked; train on others"),
+        ({"on_bad_row": "skip"}, BAD, "data.on_bad_row: skip leaves nothing of learnt: all rows"
+         " are bad\nraw/learnt.json: row 1: output: is empty; fill it or remove the row\n"
+         "raw/learnt.json: row 2: output: is empty; fill it or remove the row\n"
+         "2 bad rows: 2 empty-answer"),
+        ({"on_bad_row": "skip", "max_samples": 2}, [*BAD, *COPY],
+         "data.on_bad_row: skip leaves nothing of learnt: all rows that data.max_samples takes are"
+         " bad\nraw/learnt.json: row 1: output: is empty"),
+        ({"val_size": 0.999999}, COPY,
+         "data.val_size: 0.999999 leaves nothing to train on; lower it"),
+        ({"cutoff_len": 8}, COPY, "data.cutoff_len: 8 tokens leave no answer to train on in"
+         " learnt; raise it"),
+        ({"max_total_samples": 1, "val_size": 0.5}, [
+            {"instruction": f"Boat {n}?", "output": "Yes."} for n in range(40)],
+         "data.max_total_samples: 1 leaves nothing to train on: all that it takes validates; raise"
+         " it, or lower data.val_size"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_leaves_nothing_is_named(
+    datasets: Path, tiny_model: Path, tmp_path: Path, settings_: dict, learnt: list, said: str
+):
+    (datasets / "asked.json").write_text(json.dumps(COPY))
+    if "max_total_samples" in settings_:  # one that validates must come first
+        learnt = validating_first(learnt, datasets, tiny_model, tmp_path)
+    (datasets / "learnt.json").write_text(json.dumps(learnt))
+    with pytest.raises(DataError) as error:
+        run(settings(**settings_), datasets, tiny_model, tmp_path / "out")
+    assert str(error.value).replace(f"{tmp_path}/", "").startswith(said)
+
+
+def validating_first(rows: list, datasets: Path, base: Path, tmp_path: Path) -> list:
+    (datasets / "learnt.json").write_text(json.dumps(rows))
+    made = run(settings(val_size=0.5), datasets, base, tmp_path / "before")
+    text = load_tokenizer(base).decode(
+        read_parquet(made["train"] / "validation.parquet")[0]["input_ids"]
+    )
+    return sorted(rows, key=lambda row: row["instruction"] not in text)
+
+
+@pytest.mark.parametrize("emptied", ["asked", "watched"])
+def test_every_dataset_that_is_named_must_have_something(
+    datasets: Path, tiny_model: Path, tmp_path: Path, emptied: str
+):
+    info = {name: {"file_name": f"{name}.json"} for name in ("learnt", "asked", "watched")}
+    (datasets / "dataset_info.json").write_text(json.dumps(info))
+    for name in ("asked", "watched"):
+        (datasets / f"{name}.json").write_text(json.dumps(BAD if name == emptied else COPY))
+    params = settings(on_bad_row="skip", eval_dataset=["watched"])
+    with pytest.raises(DataError, match=f"^data.on_bad_row: skip leaves nothing of {emptied}: all"):
+        run(params, datasets, tiny_model, tmp_path / "out")
+
+
+def test_a_share_of_a_few_that_is_none_is_said(
+    datasets: Path, tiny_model: Path, tmp_path: Path, capsys
+):
+    (datasets / "learnt.json").write_text(json.dumps(COPY))
+    run(settings(val_size=0.000001), datasets, tiny_model, tmp_path / "out")
+    said = "data.val_size: 1e-06 of these samples is none; nothing validates"
+    assert said in capsys.readouterr().out.splitlines()
+
+
+CALL = {"name": "weather", "arguments": {"city": "Oslo"}}
+
+
+def conversation(*last: str) -> dict:
+    said = [{"from": "human", "value": "Weather in Oslo?"}]
+    return {"conversations": [*said, {"from": last[0], "value": last[1]}], "tools": "[]"}
+
+
+def test_a_test_that_ends_in_a_call_of_a_tool(datasets: Path, tiny_model: Path, tmp_path: Path):
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    shutil.copy(ROOT / "templates/chatml_tools.jinja", base / "chat_template.jinja")
+    info = json.loads((datasets / "dataset_info.json").read_text())
+    info["asked"]["formatting"] = "sharegpt"
+    (datasets / "dataset_info.json").write_text(json.dumps(info))
+    calls = json.dumps([CALL, CALL | {"name": "time"}])
+    rows = [conversation("function_call", calls), conversation("gpt", "Cold.")]
+    (datasets / "asked.json").write_text(json.dumps(rows))
+    made = run(settings(), datasets, base, tmp_path / "out")
+    called, said = read_parquet(made["test"] / "test.parquet")
+    assert (called["calls"], json.loads(called["reference"])) == (True, json.loads(calls))
+    assert (said["calls"], said["reference"]) == (False, "Cold.")
+
+
+@pytest.mark.parametrize(
+    "row, said",
+    [
+        (conversation("function_call", "[]"), "tool-json"),
+        (conversation("gpt", "\u200b"), "empty-answer"),
+        (conversation("gpt", ""), "empty-answer"),
+    ],
+)
+def test_a_test_that_could_not_fail_is_refused(
+    datasets: Path, tiny_model: Path, tmp_path: Path, row: dict, said: str
+):
+    info = json.loads((datasets / "dataset_info.json").read_text())
+    info["asked"]["formatting"] = "sharegpt"
+    (datasets / "dataset_info.json").write_text(json.dumps(info))
+    (datasets / "asked.json").write_text(json.dumps([conversation("gpt", "Cold."), row]))
+    made = run(settings(on_bad_row="skip"), datasets, tiny_model, tmp_path / "out")
+    assert len(read_parquet(made["test"] / "test.parquet")) == 1
+    (line,) = made["rejected"].read_text().splitlines()
+    bad = json.loads(line)
+    assert (bad["row"], bad["field"], bad["kind"]) == (2, "conversations", said)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from finery.data.choosing.emptied import refuse_unmixed, refuse_untrained
 from finery.data.choosing.mixing import mixed, selected
 from finery.data.choosing.pool import Pool
 from finery.data.tokens.duplicates import SPLITS, first_copies, first_near, report
@@ -29,7 +30,8 @@ def choose(
     """Divide the samples of `pool`, whose last datasets are those of `data.eval_dataset`.
 
     `num_samples` is of dataset_info.json, for each dataset of the pool. Where a sample goes
-    depends on what it says alone; none that trains says the same as one that validates.
+    depends on what it says alone; none that trains says the same as one that validates. Raises
+    `DataError`, naming the setting, if none is left to train on.
     """
     taken = [_taken(params, pool, number, count) for number, count in enumerate(num_samples)]
     learnt, watched = taken[: len(params.train)], _joined(taken[len(params.train) :])
@@ -39,6 +41,7 @@ def choose(
     training = np.flatnonzero(used & ~held)
     validation = np.concatenate((watched, np.flatnonzero(used & held)))
     copies, duplicates = _copies(params, asked, pool, validation, training)
+    refuse_untrained(params, training, copies)
     removed = np.zeros(len(pool.facts), bool)
     removed[training[copies]] = params.deduplicate != "off"
     order = mixed(
@@ -48,6 +51,7 @@ def choose(
         params.seed,
     )[: params.max_total_samples]
     training = order[~held[order]]
+    refuse_unmixed(params, training)
     return Choice(
         training,
         np.concatenate((_once(order[held[order]]), watched)),

@@ -1,5 +1,6 @@
 """What a row of a dataset says, whatever format it was written in."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,19 @@ class Example:
     rejected: Message | None = None
     desirable: bool | None = None
     keywords: tuple[str, ...] = ()
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """The tools that the last turn calls, by name and arguments."""
+        last = self.messages[-1] if self.messages else {}
+        return [call["function"] for call in last.get("tool_calls") or ()]
+
+    @property
+    def reference(self) -> str:
+        """What the answer to a test is compared with: the last turn's words, or calls as JSON."""
+        if calls := self.calls:
+            return json.dumps(calls, ensure_ascii=False)
+        return self.messages[-1]["content"]
 
     @property
     def texts(self) -> list[str]:

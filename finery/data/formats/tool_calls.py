@@ -33,6 +33,8 @@ def parse_calls(field: str, text: str, where: str) -> dict[str, Any]:
     said = thought[0].strip() if thought else ""
     calls = _json(field, text[thought.end() :] if thought else text, where)
     calls = calls if isinstance(calls, list) else [calls]
+    if not calls:
+        raise FieldError(field, BROKEN, f"{where}holds no call; add one or remove the row")
     return message(said, [tool_call(field, call, where) for call in calls])
 
 

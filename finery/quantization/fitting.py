@@ -1,0 +1,108 @@
+"""Whether GPTQModel can quantize a model, asked before it spends time on it."""
+
+import json
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, get_args
+
+from finery.errors import UserError
+from finery.lineage import trusts_remote_code
+from finery.params.quantize import GroupSize
+
+LONGEST = 200  # characters of a reason: some hold the whole model
+
+
+class UnfitError(UserError):
+    """The model or its settings are not for this quantizer."""
+
+
+def load(model: Path, config: Any, device: str) -> Any:
+    """GPTQModel's view of a model, its weights still in their files; `config` is its own.
+
+    Raises `UnfitError` if GPTQModel knows no such model, or its settings do not fit.
+    """
+    from gptqmodel import GPTQModel
+
+    try:
+        return GPTQModel.load(
+            str(model),
+            config,
+            device=device,
+            dtype=_dtype(model),
+            trust_remote_code=trusts_remote_code(model),
+        )
+    except (ValueError, TypeError, LookupError, AttributeError, NotImplementedError) as error:
+        kind = _config(model).get("model_type")
+        reason = str(error).partition("\n")[0][:LONGEST]
+        raise UnfitError(
+            f"{model}: GPTQModel {version('gptqmodel')} cannot quantize a model of type {kind}"
+            f" ({reason}); take another base model (model.source)"
+        ) from error
+
+
+def insist_on_fit(loaded: Any, format: str) -> None:
+    """Raise `UnfitError` if a layer that would be quantized does not divide into whole groups.
+
+    GPTQModel rounds such a layer in silence, and its kernels refuse the result when it is served.
+    """
+    size, widths = loaded.quantize_config.group_size, {}
+    for name, layer in _layers(loaded):
+        widths.setdefault(_width(name, layer, format), name)
+    if not widths:
+        raise UnfitError("GPTQModel finds no layer to quantize; take another base model")
+    if bad := sorted(width for width in widths if width % size):
+        fitting = [fit for fit in get_args(GroupSize)[::-1] if not any(w % fit for w in widths)]
+        advice = f"use {' or '.join(map(str, fitting))}" if fitting else "no group size does"
+        raise UnfitError(
+            f"quantize.{format}.group_size: {size} does not divide the layer widths"
+            f" {', '.join(map(str, bad))} ({widths[bad[0]]}); {advice}"
+        )
+
+
+def _layers(loaded: Any) -> Iterator[tuple[str, Any]]:
+    """The layers that will be quantized and their names, as GPTQModel chooses them."""
+    from gptqmodel.utils.model import find_modules, get_layers_with_prefixes
+
+    config = loaded.quantize_config
+    wanted = loaded.simple_layer_modules(
+        model_config=loaded.model.config,
+        quantize_config=config,
+        is_awq_quantize=config.method == "awq",
+    )
+    names = {name for block in wanted for name in block}
+    blocks, prefixes = get_layers_with_prefixes(loaded.model, loaded.extract_layers_node())
+    for block, prefix in zip(blocks, prefixes, strict=True):
+        for name, layer in find_modules(block).items():
+            if name in names:
+                yield f"{prefix}.{name}", layer
+
+
+def _width(name: str, layer: Any, format: str) -> int:
+    """How many numbers go into a layer: a Conv1D, as in GPT-2, is a linear layer turned over."""
+    import torch
+
+    if isinstance(layer, torch.nn.Linear):
+        return layer.in_features
+    if format == "awq":
+        raise UnfitError(
+            f"quantize.awq: {name} is a {type(layer).__name__}, which AWQ cannot scale"
+        )
+    return layer.weight.shape[0]
+
+
+def _dtype(model: Path) -> Any:
+    """The type to keep in what is not quantized: the model's if it is half precision.
+
+    Kernels of 4-bit weights compute in no other, so a float32 model becomes bfloat16, whose range
+    is the same.
+    """
+    import torch
+
+    config = _config(model)
+    name = config.get("dtype") or config.get("torch_dtype")
+    return torch.float16 if name == "float16" else torch.bfloat16
+
+
+def _config(model: Path) -> dict[str, Any]:
+    return json.loads((model / "config.json").read_text(encoding="utf-8"))

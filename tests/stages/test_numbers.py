@@ -1,0 +1,107 @@
+"""A model with a weight that is no number stops at the stage that would read it, in one line."""
+
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from finery import lineage
+from finery.data.prepared import write_parquet
+from finery.models.finite import WeightError
+from finery.params.evaluate import EvaluateParams
+from finery.params.merge import MergeParams
+from finery.params.quantize import GptqParams, QuantizeParams
+from finery.quantization.calibration import CalibrationError
+from stages.evaluate import evaluate
+from stages.merge import merge
+from stages.quantize import quantize
+
+TENSOR = "model.layers.1.mlp.up_proj.weight"
+
+
+@pytest.fixture(scope="module")
+def broken(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model one of whose weights is NaN."""
+    folder = tmp_path_factory.mktemp("broken") / "model"
+    shutil.copytree(tiny_model, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights[TENSOR][3, 5] = math.nan
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Calibration samples, three of them short."""
+    lengths = [12, 3, 40, 10, 2]
+    samples = [
+        {"dataset": "boats", "input_ids": list(range(5, 5 + n)), "labels": [-100] * n}
+        for n in lengths
+    ]
+    write_parquet(tmp_path / "data" / "calibration.parquet", "samples", samples)
+    return tmp_path / "data"
+
+
+def test_evaluate(broken: Path, tmp_path: Path):
+    outputs = {"samples": tmp_path / "samples.jsonl", "metrics": tmp_path / "metrics.json"}
+    (tmp_path / "tests").mkdir()
+    with pytest.raises(WeightError, match=f"safetensors: {TENSOR} holds NaN or infinity; "):
+        evaluate(EvaluateParams(), broken, tmp_path / "tests", **outputs)
+
+
+def test_merge(broken: Path, data: Path, tmp_path: Path):
+    outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
+    with pytest.raises(WeightError, match=rf"{TENSOR} holds .*; take another .*\(model.source\)"):
+        merge(MergeParams(), broken, tmp_path, data, **outputs)
+
+
+def test_merge_of_a_broken_adapter(broken: Path, tiny_model: Path, data: Path, tmp_path: Path):
+    outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
+    with pytest.raises(WeightError, match=f"{TENSOR} holds .*; train with a smaller train.learni"):
+        merge(MergeParams(), tiny_model, broken, data, **outputs)
+
+
+@pytest.fixture
+def params() -> QuantizeParams:
+    return QuantizeParams(gptq=GptqParams(group_size=32))
+
+
+def test_quantize(
+    broken: Path, data: Path, tmp_path: Path, params: QuantizeParams, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(WeightError, match=f"{TENSOR} holds .*; run `dvc repro -f merge`"):
+        quantize(params, "gptq", broken, data, quantized=tmp_path / "gptq")
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_said_and_recorded_of_the_calibration_is_what_is_used(
+    tiny_model: Path, data: Path, tmp_path: Path, params: QuantizeParams, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    quantize(params, "gptq", tiny_model, data, quantized=tmp_path / "gptq")
+    assert capsys.readouterr().out.startswith(
+        "calibrating on 5 samples, 67 tokens, 3 samples of 10 tokens or fewer joined to longer ones"
+    )
+    record = lineage.read(tmp_path / "gptq")["quantize"]
+    assert record == {
+        "format": "gptq",
+        **params.gptq.model_dump(),
+        "calibration_samples": 5,
+        "calibration_tokens": 67,
+        "uncalibrated_layers": 0,
+    }
+    log = (tmp_path / ".finery/logs/quantize-gptq.log").read_text()
+    assert "Total non-padded tokens: 67" in log and "were removed" not in log
+
+
+def test_nothing_to_calibrate_on_is_one_line(
+    tiny_model: Path, data: Path, tmp_path: Path, params: QuantizeParams, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    samples = [{"dataset": "boats", "input_ids": [5, 6, 7], "labels": [-100] * 3}] * 2
+    write_parquet(data / "calibration.parquet", "samples", samples)
+    with pytest.raises(CalibrationError, match=r"have 6 tokens together.*data\.calibration_sam"):
+        quantize(params, "gptq", tiny_model, data, quantized=tmp_path / "gptq")
