@@ -233,15 +233,15 @@ def test_a_test_that_ends_in_a_call_of_a_tool(datasets: Path, tiny_model: Path, 
 
 
 @pytest.mark.parametrize(
-    "row, said",
+    "row, field, said",
     [
-        (conversation("function_call", "[]"), "tool-json"),
-        (conversation("gpt", "\u200b"), "empty-answer"),
-        (conversation("gpt", ""), "empty-answer"),
+        (conversation("function_call", "[]"), "conversations.1.value", "tool-json"),
+        (conversation("gpt", "\u200b"), "conversations", "empty-answer"),
+        (conversation("gpt", ""), "conversations", "empty-answer"),
     ],
 )
 def test_a_test_that_could_not_fail_is_refused(
-    datasets: Path, tiny_model: Path, tmp_path: Path, row: dict, said: str
+    datasets: Path, tiny_model: Path, tmp_path: Path, row: dict, field: str, said: str
 ):
     info = json.loads((datasets / "dataset_info.json").read_text())
     info["asked"]["formatting"] = "sharegpt"
@@ -251,4 +251,4 @@ def test_a_test_that_could_not_fail_is_refused(
     assert len(read_parquet(made["test"] / "test.parquet")) == 1
     (line,) = made["rejected"].read_text().splitlines()
     bad = json.loads(line)
-    assert (bad["row"], bad["field"], bad["kind"]) == (2, "conversations", said)
+    assert (bad["row"], bad["field"], bad["kind"]) == (2, field, said)

@@ -6,6 +6,7 @@ from finery.data.datasets.entries import Columns, Entry
 from finery.data.formats.examples import Message
 from finery.data.rows.bad_rows import FieldError
 from finery.data.rows.fields import Fields
+from finery.data.rows.nested import opened
 
 
 def text(columns: Columns, row: Fields) -> str:
@@ -40,7 +41,7 @@ def _joined(columns: Columns, row: Fields) -> str:
 
 
 def _history(column: str | None, row: Fields) -> list[tuple[str, str]]:
-    turns: Any = row.get(column) or []
+    turns: Any = opened(column, row.get(column)) or []
     if not turns or column is None:
         return []
     if not isinstance(turns, list) or any(

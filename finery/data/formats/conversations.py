@@ -4,9 +4,10 @@ from typing import Any
 
 from finery.data.datasets.entries import Entry
 from finery.data.formats.examples import Message
-from finery.data.formats.tool_calls import message, parse_calls, tool_call
+from finery.data.formats.tool_calls import openai_calls, parse_calls
 from finery.data.rows.bad_rows import FieldError
 from finery.data.rows.fields import Fields, shown
+from finery.data.rows.nested import opened
 
 ASKS = ("user", "tool")
 RESULT = ("tool_call_id", "name")
@@ -22,13 +23,13 @@ def messages(entry: Entry, row: Fields) -> list[Message]:
     function call.
     """
     column = entry.columns.messages or ""
-    tagged = row.required(column)
+    tagged = opened(column, row.required(column))
     if not isinstance(tagged, list) or not tagged:
         problem = f"must be a list of messages, not {shown(tagged)}"
         raise FieldError(column, "not-a-list", problem)
     said = [
-        _message(entry, row, column, one, f"message {number}: ")
-        for number, one in enumerate(tagged, 1)
+        _message(entry, row, column, one, f"{column}.{number}", f"message {number + 1}: ")
+        for number, one in enumerate(tagged)
     ]
     _check_order(entry, column, said, [one[entry.tags.role_tag] for one in tagged])
     if said[0]["role"] != "system" and (system := row.optional(entry.columns.system)):
@@ -38,19 +39,23 @@ def messages(entry: Entry, row: Fields) -> list[Message]:
 
 def answer(entry: Entry, column: str, row: Fields) -> Message:
     """A chosen or rejected answer, a message in a column of its own."""
-    said = _message(entry, row, column, row.required(column), "")
+    said = _message(entry, row, column, opened(column, row.required(column)), column, "")
     if said["role"] != "assistant":
         problem = f"must be by {entry.tags.assistant_tag!r}"
         raise FieldError(column, "role-order", problem)
     return said
 
 
-def _message(entry: Entry, row: Fields, column: str, tagged: Any, where: str) -> Message:
+def _message(
+    entry: Entry, row: Fields, column: str, tagged: Any, place: str, where: str
+) -> Message:
+    """A message; `place` is where it is in the row, and `where` its number, in words."""
     tags = entry.tags
     if not isinstance(tagged, dict):
         problem = f"{where}must be an object, not {shown(tagged)}"
         raise FieldError(column, "not-an-object", problem)
     calls = tagged.get("tool_calls") if entry.formatting == "openai" else None
+    calls = opened(f"{place}.tool_calls", calls)
     for tag in (tags.role_tag, tags.content_tag):
         if tag not in tagged and not (calls and tag == tags.content_tag):
             have = ", ".join(map(str, tagged)) or "none"
@@ -58,39 +63,31 @@ def _message(entry: Entry, row: Fields, column: str, tagged: Any, where: str) ->
             raise FieldError(column, "missing-tag", problem)
     role, content = tagged[tags.role_tag], tagged.get(tags.content_tag)
     if calls and role in (tags.assistant_tag, tags.function_tag):
-        return _openai_calls(row, column, calls, content, where)
+        text = "" if content is None else row.filled(column, content, where)
+        return openai_calls(row, f"{place}.tool_calls", calls, text)
     if not isinstance(role, str) or role not in tags.roles:
         known = ", ".join(map(repr, tags.roles))
         problem = f"{where}unknown {tags.role_tag} {shown(role)}; the tags are {known}"
         raise FieldError(column, "unknown-role", problem)
     match tags.roles[role]:
         case "function":
-            text = row.said(column, content, "empty-answer", where)
-            return parse_calls(column, text, where)
+            if not isinstance(content, str) or not content.strip():
+                row.said(column, content, "empty-answer", where)
+            return parse_calls(row, f"{place}.{tags.content_tag}", content)
         case "assistant":
             text = row.said(column, content, "empty-answer", where)
             return {"role": "assistant", "content": text}
         case "user":
             return {"role": "user", "content": row.said(column, content, "empty-text", where)}
         case "tool":  # may return nothing
-            known = {key: tagged[key] for key in RESULT if isinstance(tagged.get(key), str)}
+            known = {
+                key: row.filled(column, tagged[key], where)
+                for key in RESULT
+                if isinstance(tagged.get(key), str)
+            }
             return {"role": "tool", "content": row.filled(column, content, where)} | known
         case other:
             return {"role": other, "content": row.filled(column, content, where)}
-
-
-def _openai_calls(row: Fields, column: str, calls: Any, content: Any, where: str) -> Message:
-    if not isinstance(calls, list) or not all(
-        isinstance(call, dict) and isinstance(call.get("function"), dict) for call in calls
-    ):
-        problem = f"{where}tool_calls must be a list of functions, not {shown(calls)}"
-        raise FieldError(column, "tool-json", problem)
-    said = row.filled(column, content, where) if content is not None else ""
-    parsed = []
-    for call in calls:
-        known = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
-        parsed.append(known | tool_call(column, call["function"], where))
-    return message(said, parsed)
 
 
 def _check_order(entry: Entry, column: str, said: list[Message], tags: list[str]) -> None:

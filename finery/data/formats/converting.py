@@ -9,19 +9,20 @@ from finery.data.formats.examples import Example
 from finery.data.formats.tool_calls import parse_tools
 from finery.data.rows.bad_rows import FieldError
 from finery.data.rows.fields import Fields, shown
+from finery.data.rows.nested import opened
 
 
 def example(dataset: str, number: int, row: Fields, entry: Entry) -> Example:
     """A row as an example. Raises `FieldError` at the first column that is wrong."""
     columns = entry.columns
     for medium, column in columns.media.items():
-        if row.get(column):
+        if opened(column, row.get(column)):
             problem = f"holds {medium}, and only text can be trained on; remove the row"
             raise FieldError(column, "media", problem)
     if entry.kind == "text":
         return Example(dataset, number, text=alpaca.text(columns, row))
     keywords = _keywords(columns.keywords, row, columns.named)
-    tools = parse_tools(columns.tools, row.get(columns.tools)) if columns.tools else ()
+    tools = parse_tools(row, columns.tools) if columns.tools else ()
     answers: dict[str, Any] = {}
     if entry.formatting == "alpaca":
         said = alpaca.messages(entry, row)
@@ -42,7 +43,7 @@ def example(dataset: str, number: int, row: Fields, entry: Entry) -> Example:
 
 def _keywords(column: str | None, row: Fields, named: Collection[str]) -> tuple[str, ...]:
     """The keywords; a text in a column that only happens to have their name is none of them."""
-    keywords = row.get(column)
+    keywords = opened(column, row.get(column))
     if not keywords or column is None or (isinstance(keywords, str) and column not in named):
         return ()
     if not isinstance(keywords, list):

@@ -1,78 +1,88 @@
-"""Tools and calls of them, from the JSON that datasets hold to what chat templates take."""
+"""Tools and calls of them, from what datasets hold to what chat templates take."""
 
 import re
 from typing import Any
 
 from finery.data.rows.bad_rows import FieldError
-from finery.data.rows.fields import shown
-from finery.data.rows.strict_json import Parser, reason
+from finery.data.rows.fields import Fields, shown
+from finery.data.rows.nested import decoded, plain
 
 THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 BROKEN = "tool-json"
 
 
-def parse_tools(field: str | None, value: Any) -> tuple[dict[str, Any], ...]:
+def parse_tools(row: Fields, column: str) -> tuple[dict[str, Any], ...]:
     """Tools as chat templates take them, from a list or the JSON of one; () if there are none.
 
     A tool is the description of a function, alone or as OpenAI has it.
     """
-    if value is None or (isinstance(value, str) and not value.strip()):
+    tools = row.get(column)
+    if tools is None or (isinstance(tools, str) and not tools.strip()):
         return ()
-    tools = _json(field, value, "") if isinstance(value, str) else value
+    if isinstance(tools, str):
+        tools = decoded(column, tools, BROKEN)
     if not isinstance(tools, list):
-        raise FieldError(field, BROKEN, f"must be a list of tools, not {shown(tools)}")
-    return tuple(_tool(field, number, tool) for number, tool in enumerate(tools, 1))
+        raise FieldError(column, BROKEN, f"must be a list of tools, not {shown(tools)}")
+    return tuple(_tool(row, f"{column}.{number}", tool) for number, tool in enumerate(tools))
 
 
-def parse_calls(field: str, text: str, where: str) -> dict[str, Any]:
+def parse_calls(row: Fields, place: str, text: str) -> dict[str, Any]:
     """The assistant's message that calls tools: `text` is the JSON of one call or of a list.
 
-    Reasoning in <think></think> before it is the message's content.
+    Reasoning in <think></think> before it is the message's content. What the text says is kept
+    to the letter, null included. `place` is where it is in the row.
     """
     thought = THOUGHT.match(text)
-    said = thought[0].strip() if thought else ""
-    calls = _json(field, text[thought.end() :] if thought else text, where)
-    calls = calls if isinstance(calls, list) else [calls]
-    if not calls:
-        raise FieldError(field, BROKEN, f"{where}holds no call; add one or remove the row")
-    return message(said, [tool_call(field, call, where) for call in calls])
+    said = row.filled(place, thought[0].strip()) if thought else ""
+    calls = decoded(place, text[thought.end() :] if thought else text, BROKEN)
+    if not isinstance(calls, list):
+        return _message(said, [_call(row, place, calls, nulls=True)])
+    if not calls and not said:
+        raise FieldError(place, BROKEN, "holds no call; add one or remove the row")
+    return _message(
+        said, [_call(row, f"{place}.{n}", call, nulls=True) for n, call in enumerate(calls)]
+    )
 
 
-def message(content: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """An assistant's message with calls of tools."""
-    return {"role": "assistant", "content": content, "tool_calls": calls}
+def openai_calls(row: Fields, place: str, calls: Any, said: str) -> dict[str, Any]:
+    """The assistant's message of what is `said`, perhaps nothing, and OpenAI's list of calls."""
+    if not isinstance(calls, list) or not all(
+        isinstance(call, dict) and isinstance(call.get("function"), dict) for call in calls
+    ):
+        raise FieldError(place, BROKEN, f"must be a list of functions, not {shown(calls)}")
+    parsed = []
+    for number, call in enumerate(calls):
+        where, name = f"{place}.{number}", call.get("id")
+        known = {"id": row.filled(f"{where}.id", name)} if isinstance(name, str) else {}
+        parsed.append(known | _call(row, f"{where}.function", call["function"], nulls=False))
+    return _message(said, parsed)
 
 
-def tool_call(field: str, call: Any, where: str) -> dict[str, Any]:
-    """One call as chat templates take it, from its name and arguments."""
+def _message(content: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    said = {"role": "assistant", "content": content}
+    return said | {"tool_calls": calls} if calls else said
+
+
+def _call(row: Fields, place: str, call: Any, nulls: bool) -> dict[str, Any]:
+    """One call as chat templates take it; `nulls`: whether its arguments keep keys of null."""
     if not isinstance(call, dict) or not isinstance(call.get("name"), str):
-        problem = f"{where}a call must be an object with name and arguments, not {shown(call)}"
-        raise FieldError(field, BROKEN, problem)
-    arguments = call.get("arguments")
+        problem = f"must be an object with name and arguments, not {shown(call)}"
+        raise FieldError(place, BROKEN, problem)
+    name = row.said(f"{place}.name", call["name"], BROKEN)
+    arguments, inside = call.get("arguments"), f"{place}.arguments"
     if isinstance(arguments, str):
-        arguments = _json(field, arguments, where)
+        arguments, nulls = decoded(inside, arguments, BROKEN), True
     if not isinstance(arguments, dict):
-        problem = f"{where}{call['name']}: arguments must be an object, not {shown(arguments)}"
-        raise FieldError(field, BROKEN, problem)
-    return {"type": "function", "function": {"name": call["name"], "arguments": arguments}}
+        raise FieldError(inside, BROKEN, f"must be an object, not {shown(arguments)}")
+    arguments = plain(row, inside, arguments, nulls)
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def _tool(field: str | None, number: int, tool: Any) -> dict[str, Any]:
-    function = tool.get("function") if isinstance(tool, dict) and "function" in tool else tool
+def _tool(row: Fields, place: str, tool: Any) -> dict[str, Any]:
+    if isinstance(tool, str):
+        tool = decoded(place, tool, BROKEN)
+    tool = plain(row, place, tool)
+    function = tool["function"] if isinstance(tool, dict) and "function" in tool else tool
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        problem = f"tool {number} must be an object with a name, not {shown(tool)}"
-        raise FieldError(field, BROKEN, problem)
+        raise FieldError(place, BROKEN, f"must be an object with a name, not {shown(tool)}")
     return tool if function is not tool else {"type": "function", "function": tool}
-
-
-def _json(field: str | None, text: str, where: str) -> Any:
-    parser = Parser()
-    try:
-        value = parser.value(text)
-    except (ValueError, RecursionError) as error:
-        problem = f"{where}not JSON ({reason(error)}): {shown(text)}"
-        raise FieldError(field, BROKEN, problem) from None
-    if parser.note:
-        problem = " ".join(filter(None, (parser.note[0], parser.note[2])))
-        raise FieldError(field, parser.note[1], where + problem)
-    return value

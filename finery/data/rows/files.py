@@ -83,7 +83,7 @@ def _text_rows(file: Path) -> Numbered:
             continue
         row += 1
         try:
-            values = None if line is None else {"text": line.decode()}
+            values = None if line is None else {"text": line.rstrip(b"\r\n").decode()}
         except UnicodeDecodeError as error:
             problem = not_utf8(number, error.object[error.start :])
             yield row, None, ("", "not-utf-8", problem)

@@ -66,7 +66,7 @@ def line_rows(file: Path) -> Iterator[tuple[int, Any, Note | None]]:
             yield row, None, TOO_LONG
         elif line.strip():
             row += 1
-            yield row, *_line(parser, number, line)
+            yield row, *_line(parser, number, line.rstrip(b"\r\n"))
 
 
 def _line(parser: Parser, number: int, line: bytes) -> tuple[Any, Note | None]:

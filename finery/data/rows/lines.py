@@ -17,17 +17,18 @@ WIDE = {
 
 
 def lines(file: Path) -> Iterator[tuple[int, bytes | None]]:
-    """Each line with its number from 1, without its end; None for one that is too long."""
+    """Each line with its number from 1, and its end; None for one that is too long.
+
+    Files that were joined may have a byte order mark before any line: it is no part of it.
+    """
     with file.open("rb") as stream:
-        if stream.read(3) != codecs.BOM_UTF8:
-            stream.seek(0)
         number = 0
         while line := stream.readline(LONGEST_ROW + 1):
             number += 1
             whole = len(line) <= LONGEST_ROW or line.endswith(b"\n")
             while not line.endswith(b"\n") and (rest := stream.readline(CHUNK)):
                 line = rest
-            yield number, line.rstrip(b"\r\n") if whole else None
+            yield number, line.removeprefix(codecs.BOM_UTF8) if whole else None
 
 
 def first_character(file: Path) -> str:

@@ -80,7 +80,7 @@ def _decoded(file: Path) -> Iterator[str]:
         if line is None:
             raise DataError(f"{file}:{number}: {TOO_LONG[2]}")
         try:
-            yield line.decode() + "\n"
+            yield line.decode()
         except UnicodeDecodeError as error:
             problem = not_utf8(number, error.object[error.start :])
             raise DataError(f"{file}: {problem}") from None

@@ -120,20 +120,20 @@ def test_orders_that_are_wrong(tmp_path: Path, turns: tuple[str, ...], problem: 
         ({"said": said("h: {{y}}", "g: a")}, "said", "unfilled-variable",
          "message 1: {{y}} has no value; set data.variables.y, or data.variables to null if such"
          " words are to stay"),
-        ({"said": said("h: a", "f: add(1)")}, "said", "tool-json",
-         'message 2: not JSON (expecting value): "add(1)"'),
-        ({"said": said("h: a", 'f: {"name": "add"}')}, "said", "tool-json",
-         "message 2: add: arguments must be an object, not null"),
-        ({"said": said("h: a", "f: [1]")}, "said", "tool-json",
-         "message 2: a call must be an object with name and arguments, not 1"),
-        ({"said": said("h: a", 'f: {"name": "f", "name": "g"}')}, "said", "duplicate-key",
-         "message 2: name is written twice in one object; keep one"),
+        ({"said": said("h: a", "f: add(1)")}, "said.1.value", "tool-json",
+         'not JSON (expecting value): "add(1)"'),
+        ({"said": said("h: a", 'f: {"name": "add"}')}, "said.1.value.arguments", "tool-json",
+         "must be an object, not null"),
+        ({"said": said("h: a", "f: [1]")}, "said.1.value.0", "tool-json",
+         "must be an object with name and arguments, not 1"),
+        ({"said": said("h: a", 'f: {"name": "f", "name": "g"}')}, "said.1.value", "duplicate-key",
+         "name is written twice in one object; keep one"),
         ({"said": said("h: a", "g: b"), "tools": "[{]"}, "tools", "tool-json",
          "not JSON (expecting property name enclosed in double quotes): \"[{]\""),
         ({"said": said("h: a", "g: b"), "tools": '{"name": "add"}'}, "tools", "tool-json",
          'must be a list of tools, not {"name": "add"}'),
-        ({"said": said("h: a", "g: b"), "tools": '[{"type": "function"}]'}, "tools", "tool-json",
-         'tool 1 must be an object with a name, not {"type": "function"}'),
+        ({"said": said("h: a", "g: b"), "tools": '[{"type": "function"}]'}, "tools.0", "tool-json",
+         'must be an object with a name, not {"type": "function"}'),
     ],
 )  # fmt: skip
 def test_rows_that_are_wrong(tmp_path: Path, row: dict, field: str, kind: str, problem: str):
@@ -209,17 +209,19 @@ def test_only_the_assistant_calls_tools(tmp_path: Path):
 @pytest.mark.parametrize(
     "calls, problem",
     [
-        ([{"name": "add"}], 'message 2: tool_calls must be a list of functions, not [{"name"'),
-        ([{"function": {"name": "f", "arguments": "{"}}], "message 2: not JSON (expecting"),
+        ([{"name": "add"}], 'said.1.tool_calls: must be a list of functions, not [{"name"'),
+        ([{"function": {"name": "f", "arguments": "{"}}],
+         "said.1.tool_calls.0.function.arguments: not JSON (expecting"),
     ],
-)
+)  # fmt: skip
 def test_openai_calls_that_are_wrong(tmp_path: Path, calls: list, problem: str):
     turns = [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "", "tool_calls": calls},
     ]
     bad = read(tmp_path, OPENAI, {"said": turns})
-    assert isinstance(bad, BadRow) and bad.kind == "tool-json" and bad.problem.startswith(problem)
+    assert isinstance(bad, BadRow) and bad.kind == "tool-json"
+    assert f"{bad.field}: {bad.problem}".startswith(problem)
 
 
 RANKED = {"ranking": True, "formatting": "sharegpt",

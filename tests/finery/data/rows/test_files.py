@@ -56,6 +56,13 @@ def test_text_formats_hold_the_same_rows(
     assert values(tmp_path / name) == ROWS
 
 
+@pytest.mark.parametrize("name, text", [("d.jsonl", LINES), ("d.txt", "鱼\nb\u2028c\n")])
+def test_files_that_were_joined_have_byte_order_marks_within(tmp_path: Path, name: str, text: str):
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\xef\xbb\xbf" + text.encode())
+    key = "text" if name == "d.txt" else "a"
+    assert [row[key] for row in values(tmp_path / name)] == ["鱼", "b\u2028c"] * 2
+
+
 def test_tables_hold_the_same_rows(tmp_path: Path):
     table = pa.Table.from_pylist(ROWS * 1500)
     pq.write_table(table, tmp_path / "d.parquet")
@@ -162,6 +169,8 @@ def test_a_damaged_table(tmp_path: Path, name: str):
         ("d.jsonl", b'{"a": 1}\n{"a": "caf\xe9"}\n{"a": "\xd3\xe3"}\n',
          ["row 2: line 2 is not UTF-8; save the file as UTF-8",
           "row 3: line 3 is not UTF-8 but perhaps GBK; save the file as UTF-8"]),
+        ("d.jsonl", '{"a": 1}\n{"a": \r\n{"a": 1}', ["row 2: not JSON at line 2, column 7:"
+          " expecting value"]),
         ("d.jsonl", '{"a": 1}\n{"a": "b\0"}', ["row 2: not JSON at line 2, column 9:"
           " invalid control character"]),
         ("d.json", '[{"a": {"b": 1, "b": 1}}, {"a": 1}, {"a": 1, "a": 2}]',
