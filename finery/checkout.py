@@ -1,19 +1,19 @@
 """A clean checkout of a project at one commit, apart from anybody's working tree."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from finery.errors import UserError
+from finery.git import answer, reason, run
 
 MINE = "finery.checkout"
 """The mark in .git/config of a folder that was made here, and whose changes may be thrown away."""
 FETCH = ("--quiet", "--force", "--prune", "--update-shallow")
 FETCHED = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 AUTHOR = ("user.name", "user.email", "user.signingkey")
-HERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
-"""What a git hook sets to point to its own repository."""
+OWN = ("--git-dir=.git", "--work-tree=.")
+"""The repository in a folder itself, never one around it."""
 
 
 class CheckoutError(UserError):
@@ -50,20 +50,12 @@ def git(folder: Path, *arguments: str) -> str:
     done = _git(folder, *arguments)
     if done.returncode:
         verb = next(word for word in arguments if not word.startswith("-"))
-        raise CheckoutError(f"git {verb} in {folder}: {_reason(done.stderr)}")
+        raise CheckoutError(f"git {verb} in {folder}: {reason(done.stderr)}")
     return done.stdout.strip()
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    inherited = {key: value for key, value in os.environ.items() if key not in HERE}
-    return subprocess.run(
-        ["git", "--git-dir=.git", "--work-tree=.", *arguments],
-        cwd=folder,
-        env=inherited | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-    )
+    return run(folder, *OWN, *arguments)
 
 
 def _prepare(folder: Path) -> None:
@@ -73,7 +65,8 @@ def _prepare(folder: Path) -> None:
         raise CheckoutError(f"{folder}: not empty and no checkout; move it away")
     folder.mkdir(parents=True, exist_ok=True)
     mine = made and _git(folder, "config", MINE).returncode == 0
-    if made and not mine and _git(folder, "rev-parse", "--verify", "HEAD").returncode == 0:
+    begun = made and list(folder.iterdir()) == [folder / ".git"] and not _has_objects(folder)
+    if made and not (mine or begun):
         raise CheckoutError(f"{folder}: somebody's own clone; its changes would be lost")
     for lock in (folder / ".git").rglob("*.lock"):
         lock.unlink()
@@ -83,11 +76,16 @@ def _prepare(folder: Path) -> None:
     git(folder, "config", MINE, "true")
 
 
+def _has_objects(folder: Path) -> bool:
+    """Whether a repository was ever used, also if its branch cannot be read any more."""
+    return any(each.is_file() for each in (folder / ".git/objects").rglob("*"))
+
+
 def _fetched(folder: Path, repo: str, commit: str) -> str:
     """Fetch all branches and tags, then the commit itself if none of them has it; its SHA."""
     fetched = _git(folder, "fetch", *FETCH, "origin", *FETCHED)
     if fetched.returncode:
-        raise CheckoutError(f"{repo}: cannot be cloned: {_reason(fetched.stderr)}")
+        raise CheckoutError(f"{repo}: cannot be cloned: {reason(fetched.stderr)}")
     for name in (f"refs/remotes/origin/{commit}", commit):
         found = _git(folder, "rev-parse", "--quiet", "--verify", f"{name}^{{commit}}")
         if found.returncode == 0:
@@ -99,9 +97,7 @@ def _fetched(folder: Path, repo: str, commit: str) -> str:
 
 def _carry_author(source: Path, folder: Path) -> None:
     for key in AUTHOR:
-        asked = ["git", "-C", str(source), "config", key]
-        found = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-        if found:
+        if found := answer(source, "config", key):
             git(folder, "config", key, found)
 
 
@@ -130,10 +126,3 @@ def _merge_remotes(settings: dict, theirs: dict) -> None:
         settings["remote"].setdefault(name, {}).update(remote)
     if default := theirs["core"].get("remote"):
         settings["core"]["remote"] = default
-
-
-def _reason(stderr: str) -> str:
-    """The line in which git says what is wrong; advice follows it."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    said = [line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: "))]
-    return (said or lines or ["failed without a word"])[0].partition(": ")[2] or lines[0]

@@ -121,8 +121,12 @@ def _metric(metrics: Any, name: str, file: Path) -> float:
     dataset, _, key = name.partition(".")
     if dataset not in metrics:
         raise MetricsError(f"{file}: no dataset {dataset}; it has {_names(metrics)}")
-    if not isinstance(metrics[dataset], dict) or key not in metrics[dataset]:
-        raise MetricsError(f"{file}: {dataset} has no {key}; it has {_names(metrics[dataset])}")
+    if key not in _keys(metrics[dataset]):
+        having = [other for other in metrics if other != "all" and key in _keys(metrics[other])]
+        found = f" ({key} is in {', '.join(having)})" if having and dataset != "all" else ""
+        raise MetricsError(
+            f"{file}: {dataset} has no {key}; it has {_names(metrics[dataset])}{found}"
+        )
     value = metrics[dataset][key]
     if value is None:  # how JSON writes NaN
         return math.nan
@@ -132,7 +136,11 @@ def _metric(metrics: Any, name: str, file: Path) -> float:
 
 
 def _names(mapping: Any) -> str:
-    return (", ".join(map(str, mapping)) if isinstance(mapping, dict) else "") or "nothing"
+    return ", ".join(_keys(mapping)) or "nothing"
+
+
+def _keys(mapping: Any) -> list[str]:
+    return list(map(str, mapping)) if isinstance(mapping, dict) else []
 
 
 def _read(file: Path) -> dict[str, Any]:

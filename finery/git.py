@@ -6,14 +6,16 @@ installed) is a `GitError` with git's own reason and what to do. `None` means th
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from finery.errors import UserError
 
 OF_A_HOOK = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"}
 """What a git hook sets to point to its own repository."""
-QUIET = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
+NO = 1
+"""The exit status by which git says no, unlike that of a failure."""
 NO_COMMIT = "does not have any commits yet"
 LINK = "120000 "
 """The mode of a symbolic link in git's index."""
@@ -74,39 +76,82 @@ def untracked(folder: Path, paths: Iterable[str]) -> list[str]:
     return sorted({*elsewhere, *links, *_others(folder, inside)})
 
 
+def check_root(folder: Path, purpose: str) -> None:
+    """Raises `GitError` unless `folder` is the root of a git repository, which `purpose` takes."""
+    top = root(folder)
+    if top is None:
+        raise GitError(f"{folder.resolve()}: not a git repository; {purpose}: git init, and commit")
+    if not top.samefile(folder):
+        below = folder.resolve().relative_to(top.resolve())
+        advice = f"go to {top}"
+        if (folder / "dvc.yaml").exists():
+            advice = f"give the project one of its own (git subtree split --prefix={below})"
+        raise GitError(
+            f"{folder.resolve()}: not the root of its git repository; {purpose}: {advice}"
+        )
+
+
 def git(folder: Path, *arguments: str) -> str:
     """What git prints, run in `folder`. Raises `GitError`."""
+    return _printed(folder, run(folder, *arguments))
+
+
+def answer(folder: Path, *arguments: str) -> str | None:
+    """The same for a question that can be answered with no, as by exit status 1; None is a no."""
+    done = run(folder, *arguments)
+    return None if done.returncode == NO else _printed(folder, done).strip()
+
+
+def run(
+    folder: Path,
+    *arguments: str,
+    stdin: str = "",
+    environment: Mapping[str, str] = {},
+    apart: bool = False,
+    seconds: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run git in `folder`, for who takes care of its exit status.
+
+    `apart` is in a session of its own, so that Ctrl-C does not stop it half-way. Raises `GitError`
+    if git is not installed, or took longer than `seconds`.
+    """
     inherited = {key: value for key, value in os.environ.items() if key not in OF_A_HOOK}
     try:
-        done = subprocess.run(
+        return subprocess.run(
             ["git", *arguments],
             cwd=folder,
-            env=inherited | QUIET,
+            env=inherited | QUIET | environment,
+            input=stdin,
             capture_output=True,
             encoding="utf-8",
             errors="backslashreplace",  # names that are no UTF-8 go into JSON files
+            start_new_session=apart,
+            timeout=seconds,
         )
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if error.filename != "git":
+            raise
         raise GitError("git: not installed, and this is a git repository; install it") from None
-    if done.returncode:
-        raise GitError(f"git: {_reason(done.stderr)}; {_remedy(folder, done.stderr)}")
-    return done.stdout
+    except subprocess.TimeoutExpired:
+        raise GitError(f"git {arguments[0]}: no answer within {seconds:.0f} s") from None
 
 
-def _reason(stderr: str) -> str:
-    """The line in which git says what is wrong; advice follows it."""
+def reason(stderr: str) -> str:
+    """The line in which git says what is wrong, and what it advises against a refusal."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    said = [line for line in lines if line.startswith(("fatal: ", "error: "))]
-    return (said or lines or ["failed without a word"])[0].removeprefix("fatal: ")
+    said = [line for line in lines if line.startswith(("fatal: ", "error: ", "ERROR: ", "!"))]
+    first = (said or lines or ["failed without a word"])[0].removeprefix("fatal: ")
+    advice = [line for line in lines if line.startswith("git config --global --add safe.directory")]
+    return f"{first}; if you trust it: {advice[0]}" if advice else first
 
 
-def _remedy(folder: Path, stderr: str) -> str:
-    advice = [
-        line.strip() for line in stderr.splitlines() if line.strip().startswith("git config ")
-    ]
-    if advice:
-        return f"if you trust it: {advice[0]}"
-    return f"`git -C {folder.resolve()} fsck` says what is damaged"
+def _printed(folder: Path, done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode == 0:
+        return done.stdout
+    said = reason(done.stderr)
+    if "if you trust it" not in said:
+        said += f"; `git -C {folder.resolve()} fsck` says what is damaged"
+    raise GitError(f"git: {said}")
 
 
 def _others(folder: Path, paths: Sequence[str]) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """The stages of a run on the workers of a Ray or Dask cluster, each in a checkout of its own."""
 
 import os
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from prefect.task_runners import TaskRunner
 
 from finery.checkout import clean_checkout, git
 from finery.errors import UserError
+from finery.git import answer, check_root
 from finery.params.schema import load
 from finery.pipeline.elsewhere import (
     Results,
@@ -70,6 +70,7 @@ class Cluster:
 
     def __init__(self, root: Path, kind: Kind, address: str | None, repo: str | None) -> None:
         check(kind, address)
+        check_root(root, "workers clone it")
         _check_remote(root)
         self._root = root
         self._kind = kind
@@ -158,6 +159,4 @@ def _check_remote(root: Path) -> None:
 
 def _origin(root: Path) -> str:
     """The repository workers clone: that of origin, else this one, for workers on this machine."""
-    asked = ["git", "-C", str(root), "config", "remote.origin.url"]
-    found = subprocess.run(asked, capture_output=True, text=True).stdout.strip()
-    return found or str(root.absolute())
+    return answer(root, "config", "remote.origin.url") or str(root.absolute())

@@ -14,12 +14,12 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from finery.check.settings import check
 from finery.errors import PipelineError, UserError
 from finery.pipeline.one_run import only_run
 from finery.pipeline.runs import Outcome, outcomes_of, record
 from finery.pipeline.settings import set_params
 from finery.pipeline.status import StageStatus, unknown
+from finery.preflight.check import check
 from flows.cluster import Cluster
 from flows.command_line import command_line
 from flows.here import Here

@@ -14,7 +14,7 @@ from finery.params.schema import load
 from finery.pipeline.recovery import recover
 from finery.pipeline.runs import Outcome
 from finery.pipeline.status import status
-from finery.releases import data, tags
+from finery.releases import data, kept, tags
 from finery.releases.git import check_tagger
 from finery.releases.judge import Promotion, judge_all, unreleased
 from finery.releases.promote import put
@@ -32,7 +32,10 @@ SHOWN = 3
 
 def refresh(root: Path, checkout: Path, run: Run, target: str) -> str:
     """Bring the checkout to the newest of everything; the commit of the project it starts from."""
-    tip = fetched(root, run.branch)
+    if tip := fetched(root, run.branch):
+        tags.bring(
+            root
+        )  # whoever released elsewhere has put the model into service to compare with
     start = start_of(root, run.branch, target, parked(target))
     clean_checkout(str(root), start, checkout, storage.cache_folder(root))
     check_tagger(checkout)
@@ -98,7 +101,7 @@ def store(checkout: Path, promotions: Sequence[Promotion]) -> None:
     """Send everything to the DVC remote, and make sure that it has what is to be released."""
     storage.push(checkout)
     for each in promotions:
-        data.push(checkout, each.release.commit, each.release.name)
+        kept.push(checkout, each.release.commit, each.release.name)
 
 
 def land(root: Path, checkout: Path, run: Run, target: str) -> None:

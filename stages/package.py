@@ -5,6 +5,7 @@ from pathlib import Path
 
 from finery import lineage
 from finery.models.chat_template import TEMPLATE, chat_template
+from finery.models.legal import is_legal, legal_files
 from finery.packaging.card import model_card
 from finery.packaging.contents import place, read_json
 from finery.packaging.errors import PackageError
@@ -12,6 +13,7 @@ from finery.packaging.facts import Facts
 from finery.packaging.manifest import MANIFEST, write_manifest
 from finery.packaging.provenance import provenance
 from finery.packaging.verify import verify
+from finery.params.package import PackageParams
 from finery.params.recipe import Recipe
 
 
@@ -20,8 +22,8 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
 
     `metrics` is the evaluation of this very model, `gate` the report of the gate. Raises
     `PackageError` if the gate was not passed, a file of the model is missing or a pickle, the
-    chat template is not the one that the model was trained with, or nothing ends its answers;
-    `GitError` if there is a repository that git does not read.
+    chat template is not the one that the model was trained with, nothing ends its answers, or
+    `package.license_link` leads nowhere; `GitError` if git does not read the repository.
     """
     history = provenance(Path())
     report, records = read_json(gate), lineage.read(model)
@@ -31,6 +33,7 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
     template_sha256 = hashlib.sha256(template.encode()).hexdigest()
     _check_trained_with(template_sha256, records, model)
     _check_stops(model)
+    _check_license(params.package, model)
     config = read_json(model / "config.json")
     facts = Facts(
         params.package,
@@ -80,6 +83,17 @@ def _check_stops(model: Path) -> None:
         raise PackageError(
             f"{file}: missing or without eos_token_id, so nothing would end an answer;"
             " run the pipeline from download again"
+        )
+
+
+def _check_license(params: PackageParams, model: Path) -> None:
+    """A file comes from the base model: nothing else of a package is its licence."""
+    link = params.license_link
+    if link and "://" not in link and not (is_legal(link) and (model / link).is_file()):
+        found = ", ".join(file.name for file in legal_files(model)) or "none"
+        raise PackageError(
+            f"package.license_link: {link}: no licence that came with the base model (it has"
+            f" {found}); name one of those, or a URL"
         )
 
 

@@ -23,7 +23,8 @@ def check_data(names: DatasetNames = None) -> None:
     with one_line_errors():
         params = _data_settings()
         chosen = names or params.names
-        if problems := check_datasets(Path(params.dataset_dir), chosen, params.variables):
+        folder = Path(params.dataset_dir)
+        if problems := check_datasets(folder, chosen, params.variables, params.test):
             raise UserError("\n".join(problems))
 
 

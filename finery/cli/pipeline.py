@@ -25,8 +25,8 @@ FLOW: dict[str, Any] = {
 @commands.command()
 def check(params: ParamsFile = Path("params.yaml")) -> None:
     """Validate params.yaml: every problem in one go, before any time is spent."""
-    from finery.check.settings import check as check_params
     from finery.check.settings import notes
+    from finery.preflight.check import check as check_params
 
     with one_line_errors():
         said = notes(check_params(params))
@@ -82,7 +82,9 @@ def recover() -> None:
     """Mend what a kill left behind, before a plain `dvc repro`; `finery run` does it itself."""
     from finery.pipeline.recovery import recover as recover_project
 
-    print("\n".join(recover_project()) or "nothing to mend")
+    with one_line_errors():
+        healed = recover_project()
+    print("\n".join(healed) or "nothing to mend")
 
 
 @commands.command()

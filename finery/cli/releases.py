@@ -11,7 +11,7 @@ from finery.cli.errors import one_line_errors
 commands = typer.Typer()
 ModelName = Annotated[str, typer.Argument(help="A model of dvc.yaml's artifacts, as merged.")]
 ReleaseStage = Annotated[str, typer.Option("--stage", help="Where it is in service: prod, dev.")]
-Push = Annotated[bool, typer.Option("--push", help="To the DVC remote, and the tags to git's.")]
+Push = Annotated[bool, typer.Option("--push", help="Send it to the DVC remote, its tags to git's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PackageFolder = Annotated[Path, typer.Argument(help="The package's folder.")]
 
@@ -50,7 +50,7 @@ def promote(
     from finery.releases.show import summary
 
     with one_line_errors():
-        release = promote_model(Path(), name, stage, version, override, push)
+        release = promote_model(Path(), name, stage, version, override, push, _say)
     print("\n".join(summary(release, stage)))
 
 
@@ -86,7 +86,7 @@ def rollback(
     from finery.releases.promote import rollback as roll_back
 
     with one_line_errors():
-        release = roll_back(Path(), name, stage, reason, push)
+        release = roll_back(Path(), name, stage, reason, push, _say)
     after = release.records[stage]["from"]
     print(f"{release.name} {release.version} is back in {stage}, after {after}")
 
@@ -110,3 +110,7 @@ def verify(package: PackageFolder) -> None:
     files = f"{besides} file{'s' * (besides > 1)}"
     made = f"commit {commit}" + (f" and {files} not as in it" if besides else "")
     print(f"{package}: {len(manifest.files)} files match MANIFEST.json ({made})")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -1,6 +1,6 @@
 """Calls of tools that are a name and one argument after another: between tags, or as in Python.
 
-Qwen3-Coder, GLM 4.5 and Gemma write the one, Llama 4 and LFM2 the other. Each function here
+Qwen 3.5, GLM 4.5 and Nemotron 3 write the one, Llama 4 and LFM2 the other. Each function here
 learns from a text with known calls what stands around them.
 """
 

@@ -1,6 +1,6 @@
 """Calls of tools whose arguments are JSON: in a whole that is JSON too, or after a name.
 
-Hermes, Llama 3 and Mistral write the one, DeepSeek, Kimi and newer Mistrals the other. Each
+Hermes, Llama 3 and Mistral write the one, DeepSeek and newer Mistrals the other. Each
 function here learns from a text with known calls what stands around them.
 """
 

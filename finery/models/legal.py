@@ -14,16 +14,24 @@ WORDS = (
     "|us(?:e|age)[-_ ]?polic(?:y|ies)|许可"
 )
 NAME = re.compile(rf"(?:.*[^a-z])?(?:{WORDS})(?:[^a-z].*)?", re.IGNORECASE)
-DOCUMENT = re.compile(
-    r"(?:\.(?:txt|md|rst|pdf|html?|mit|apache|bsd|a?gpl|lgpl|lesser|\d+))?", re.IGNORECASE
-)
-"""What such a name may end in: a program reads .json, .py and the like."""
+DOCUMENT = {"", ".txt", ".md", ".rst", ".pdf", ".html", ".htm"}
+BARE = re.compile(rf"(?:{WORDS})\.[^.]+", re.IGNORECASE)
+"""LICENSE.llama, COPYING.LESSER: the ending says whose."""
+DATA = {
+    *(".json", ".jinja", ".py", ".model", ".tiktoken", ".safetensors", ".gguf", ".onnx", ".h5"),
+    *(".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".npy", ".npz", ".msgpack"),
+    *(".zip", ".docx", ".odt", ".so", ".sh"),
+}
+"""What programs read, and what may be a pickle in a zip."""
 
 
 def is_legal(name: str) -> bool:
     """Whether a file of this bare name is a licence, a notice or a policy."""
     path = PurePosixPath(name)
-    return bool(NAME.fullmatch(path.stem) and DOCUMENT.fullmatch(path.suffix))
+    ending = path.suffix.lower()
+    if ending in DOCUMENT or ending[1:].isdigit():
+        return bool(NAME.fullmatch(path.stem))
+    return bool(BARE.fullmatch(name)) and ending not in DATA
 
 
 def legal_files(folder: Path) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from finery.packaging import usage
 from finery.packaging.facts import Facts, numbers
+from finery.packaging.figures import fidelity, figure, said
 from finery.packaging.metadata import metadata
 
 
@@ -14,6 +15,7 @@ def model_card(facts: Facts) -> str:
         "How to use": usage.instructions(facts.name, facts.format, facts.remote_code),
         "Evaluation": _evaluation(facts),
         "Training data": _datasets(facts.lineage),
+        "Merging": _merging(facts.lineage),
         "Lineage": _lineage(facts.lineage),
     }
     body = [f"# {facts.name}", facts.params.description, _kind(facts)]
@@ -34,11 +36,11 @@ def _evaluation(facts: Facts) -> str:
     metrics = numbers(facts.metrics)
     names = list(dict.fromkeys(name for values in metrics.values() for name in values))
     rows = [
-        [dataset, *(f"{values[name]:.4g}" if name in values else "" for name in names)]
+        [dataset, *(figure(values.get(name), 4) for name in names)]
         for dataset, values in metrics.items()
     ]
     rules = [
-        [rule.get("rule", ""), _number(rule.get("value")), "yes" if rule.get("passed") else "no"]
+        [rule.get("rule", ""), figure(rule.get("value"), 4), "yes" if rule.get("passed") else "no"]
         for rule in facts.gate.get("rules", [])
     ]
     scores = _table(["held-out data", *names], rows)
@@ -55,26 +57,24 @@ def _datasets(lineage: Mapping[str, Any]) -> str:
     return _table(["dataset", "rows", "SHA-256"], rows)
 
 
+def _merging(lineage: Mapping[str, Any]) -> str:
+    head, *rows = fidelity(lineage.get("merge", {}).get("fidelity", {}))
+    return _table(head, rows)
+
+
 def _lineage(lineage: Mapping[str, Any]) -> str:
-    rows = [
-        [stage, "<br>".join(f"{key}: {value}" for key, value in _scalars(record))]
-        for stage, record in lineage.items()
-    ]
-    return _table(["stage", "made with"], rows)
+    made = {stage: "<br>".join(_made_with(record)) for stage, record in lineage.items()}
+    return _table(["stage", "made with"], [row for row in made.items() if row[1]])
 
 
-def _scalars(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _made_with(record: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in record.items():
-        if key == "datasets":  # has a table of its own
+        if key in ("datasets", "fidelity"):  # have tables of their own
             continue
         if isinstance(value, dict):
-            yield from _scalars(value, f"{prefix}{key}.")
+            yield from said(value) if key == "metrics" else _made_with(value, f"{prefix}{key}.")
         elif not isinstance(value, list) and value is not None:
-            yield f"{prefix}{key}", value
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+            yield f"{prefix}{key}: {f'{value:g}' if isinstance(value, float) else value}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

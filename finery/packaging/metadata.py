@@ -20,7 +20,9 @@ def metadata(facts: Facts) -> str:
         base_model=base,
         # said outright: a hub would take a 4-bit file for a mere quantization of its base model
         base_model_relation="finetune" if base else None,
-        license=facts.params.license.lower(),
+        license=facts.params.license,
+        license_name=facts.params.license_name,
+        license_link=facts.params.license_link,
         language=facts.params.language or None,
         tags=_tags(facts),
         model_name=facts.name,
@@ -49,5 +51,5 @@ def _results(metrics: Mapping[str, Any]) -> Iterator[EvalResult]:
                     dataset_type=dataset,
                     dataset_name=dataset,
                     metric_type=metric,
-                    metric_value=round(value, 4),
+                    metric_value=round(value, 4) + 0.0,  # no -0.0
                 )

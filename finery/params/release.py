@@ -4,10 +4,13 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from finery.params.gate import nearest
 from finery.params.section import Section
 
 LOWER_IS_BETTER = ("loss", "unfinished")
-PER_SAMPLE = ("exact_match", "keyword_match", "rouge1", "rouge2", "rougeL", *LOWER_IS_BETTER)
+PER_SAMPLE = (
+    "exact_match", "call_match", "keyword_match", "rouge1", "rouge2", "rougeL", *LOWER_IS_BETTER,
+)  # fmt: skip
 
 
 class ReleaseParams(Section):
@@ -23,7 +26,7 @@ class ReleaseParams(Section):
     def _measured_on_each_sample(self) -> "ReleaseParams":
         problems = [
             f"metrics.{number}: {metric} does not fit: DATASET.METRIC, and METRIC is measured on"
-            f" each sample: {', '.join(PER_SAMPLE)}"
+            f" each sample: {', '.join(PER_SAMPLE)}{nearest(metric.partition('.')[2], PER_SAMPLE)}"
             for number, metric in enumerate(self.metrics)
             if metric.partition(".")[2] not in PER_SAMPLE
         ]

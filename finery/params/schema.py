@@ -34,14 +34,18 @@ class Params(Recipe):
     release: ReleaseParams = ReleaseParams()
     resources: ResourcesParams = ResourcesParams()
 
+    @property
+    def asked_metrics(self) -> dict[str, str]:
+        """Every DATASET.METRIC that is asked for, by the key that asks for it."""
+        asked = {f"gate.rules.{i}.metric": rule.metric for i, rule in enumerate(self.gate.rules)}
+        return asked | {f"release.metrics.{i}": name for i, name in enumerate(self.release.metrics)}
+
     @model_validator(mode="after")
     def _metrics_name_test_datasets(self) -> "Params":
-        asked = {f"gate.rules.{i}.metric": rule.metric for i, rule in enumerate(self.gate.rules)}
-        asked |= {f"release.metrics.{i}": name for i, name in enumerate(self.release.metrics)}
         unknown = [
             f"{key}: no test dataset {dataset};"
             f" data.test has {', '.join(self.data.test)}, and `all` is their mean"
-            for key, metric in asked.items()
+            for key, metric in self.asked_metrics.items()
             if (dataset := metric.partition(".")[0]) not in (*self.data.test, "all")
         ]
         if unknown:
@@ -180,4 +184,4 @@ def _section_at(location: list[Any]) -> type[BaseModel] | None:
 def _field_description(location: list[Any]) -> str | None:
     section = _section_at(location[:-1])
     field = section.model_fields.get(str(location[-1])) if section and location else None
-    return field.description if field else None
+    return " ".join(field.description.split()) if field and field.description else None

@@ -8,7 +8,6 @@ process whose number was given to another, and files that nothing will write aga
 import fcntl
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from dvc.repo import Repo
 from dvc.utils.serialize import EncodingError
 from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 
+from finery.git import git, head
 from finery.pipeline.file_locks import free
 from finery.stage.outputs import partial, remove
 from finery.stage.resume import forget_committed
@@ -71,12 +71,19 @@ def _dvc_lock(root: Path) -> list[str]:
         return []
     (root / CUT_OFF).parent.mkdir(exist_ok=True)
     shutil.copyfile(path, root / CUT_OFF)
-    committed = subprocess.run(["git", "show", "HEAD:./dvc.lock"], cwd=root, capture_output=True)
+    committed = _committed(root)
     path.unlink()
-    if committed.returncode == 0:
-        path.write_bytes(committed.stdout)
+    if committed is not None:
+        path.write_text(committed, encoding="utf-8")
     source = "the last commit's is back" if path.exists() else "removed"
     return [f"dvc.lock: was cut off by a kill; {source}, DVC restores the rest from its cache"]
+
+
+def _committed(root: Path) -> str | None:
+    """The last commit's dvc.lock, if any. Raises `GitError`; then nothing is removed."""
+    if not head(root) or not git(root, "ls-tree", "--name-only", "HEAD", "--", "dvc.lock"):
+        return None
+    return git(root, "cat-file", "blob", "HEAD:./dvc.lock")
 
 
 def _is_read(path: Path) -> bool:

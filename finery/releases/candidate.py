@@ -6,11 +6,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from finery.git import changed
 from finery.releases import data, git
 from finery.releases.errors import ReleaseError
+from finery.releases.inputs import SETTINGS, check_inputs
+from finery.releases.kept import check_as_made
 from finery.releases.registry import Release, semver
 
 GATE = "reports/gate/report.json"
+UP_TO_DATE = "Stage 'package@{name}' didn't change"
 WOULD_RUN = re.compile(r"^Running stage '([^']+)':", re.MULTILINE)
 
 
@@ -35,13 +39,15 @@ def _of_head(root: Path, name: str, version: str | None, found: Sequence[Release
             f"dvc.lock: no {path} at commit {commit[:8]}; run `dvc repro package@{name}` and commit"
         )
     check_committed(root, commit)
+    check_inputs(root, path)
+    check_as_made(root, path)
     _check_up_to_date(root, name)
     for release in found:
         if data.is_locked(root, release.commit, package):
             if version:
                 raise ReleaseError(f"{name}: this very package is {release.version} already")
             return release
-    return Release(name, version or _next(found), commit, registered="")
+    return Release(name, _free(root, name, version or _next(found)), commit, registered="")
 
 
 def _next(found: Sequence[Release]) -> str:
@@ -50,11 +56,23 @@ def _next(found: Sequence[Release]) -> str:
     return max(versions).bump(bump_minor=True).version if versions else "v0.1.0"
 
 
+def _free(root: Path, name: str, version: str) -> str:
+    """A tag of that name that is no release was made by hand, perhaps without a message."""
+    tag = f"{name}@{version}"
+    if git.has_tag(root, tag):
+        raise ReleaseError(
+            f"{tag}: such a tag is there, and is no release; `git tag -d {tag}`, or choose another"
+            " with --version"
+        )
+    return version
+
+
 def check_committed(root: Path, commit: str) -> None:
     """Raises `ReleaseError` if a file of the pipeline is not as in the current commit."""
     stages = data.locked_stages(root, commit).values()
     paths = {each["path"] for s in stages for each in (*s.get("deps", ()), *s.get("outs", ()))}
-    if files := git.changed(root, ["dvc.lock", "dvc.yaml", "params.yaml", *sorted(paths)]):
+    paths = {path for path in paths if not path.startswith(("/", "../"))}
+    if files := changed(root, *SETTINGS, *sorted(paths)):
         more = f" and {len(files) - 3} more" if len(files) > 3 else ""
         raise ReleaseError(
             f"{', '.join(files[:3])}{more}: not as committed; run `dvc repro` and commit, or undo"
@@ -72,11 +90,14 @@ def _check_up_to_date(root: Path, name: str) -> None:
     )  # fmt: skip
     if done.returncode != 0:
         raise ReleaseError(f"dvc: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-    if stale := WOULD_RUN.findall(done.stdout + done.stderr):
+    said = done.stdout + done.stderr
+    if stale := WOULD_RUN.findall(said):
         raise ReleaseError(
             f"{name}: {', '.join(stale)} would run again, the package is older than what was"
             " committed; run `dvc repro` and commit"
         )
+    if UP_TO_DATE.format(name=name) not in said:
+        raise ReleaseError(f"dvc repro --dry: says nothing of package@{name}; see `dvc status`")
 
 
 def _check_gate(root: Path, commit: str) -> None:

@@ -77,17 +77,19 @@ def _keyed(dataset: str, samples: Sequence[Sample]) -> Iterator[tuple[tuple, Sam
 
 def _score(name: str, sample: Sample) -> float | None:
     if name == "loss":
-        return sample["loss"] * sample["reference_tokens"]
+        loss = sample["loss"]
+        return None if loss is None else loss * sample["reference_tokens"]
     if name == "unfinished":
         return float(not sample["finished"])
-    return sample[name]
+    return sample.get(name)
 
 
 def _check(metric: str, scored: Sequence[tuple[float, float]]) -> None:
     if not scored:
         raise ReleaseError(
             f"release.metrics: {metric}: no test sample has a score; give the dataset what"
-            " it takes (keyword_match: a `keywords` column) or compare on another metric"
+            " it takes (keyword_match: a `keywords` column; call_match: calls of tools) or compare"
+            " on another metric"
         )
     if not all(map(math.isfinite, (score for pair in scored for score in pair))):
         raise ReleaseError(f"{metric}: a sample has no finite score; evaluate the model again")

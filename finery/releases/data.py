@@ -1,5 +1,6 @@
 """What a release is made of, at its commit: from DVC's cache, or else from the DVC remote."""
 
+import errno
 import json
 import logging
 import shutil
@@ -8,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from finery.errors import UserError
 from finery.releases import git
 from finery.releases.errors import NotDelivered, ReleaseError
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 SAMPLES = "reports/evaluate/{name}/samples.jsonl"
 
 
@@ -44,15 +47,13 @@ def package_hash(root: Path, commit: str, path: str) -> str | None:
 
 def is_locked(root: Path, commit: str, package: str) -> bool:
     """Whether a commit's dvc.lock has an output of this hash; quicker than reading it as YAML."""
-    return package.encode() in (git.read(root, commit, "dvc.lock") or b"")
+    return package in (git.read(root, commit, "dvc.lock") or "")
 
 
 def samples(root: Path, commit: str, name: str) -> list[dict[str, Any]]:
     """The scored test samples of a model. Raises `NotDelivered` if no storage has them."""
-    from dvc.repo import Repo
-
     path = SAMPLES.format(name=name)
-    with Repo(str(root)) as repo, delivered(path, commit), repo.switch(commit):
+    with opened(root) as repo, delivered(path, commit), repo.switch(commit):
         return parse_samples(repo.dvcfs.read_text(f"/{path}", encoding="utf-8"))
 
 
@@ -72,55 +73,49 @@ def download(
     from dvc.fs import download as dvc_download
 
     partial = to.with_name(f".partial-{to.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
     try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.parent.mkdir(parents=True, exist_ok=True)
         with delivered(path, commit), repo.switch(commit):
             dvc_download(repo.dvcfs, f"/{path}", str(partial.resolve()))
         check(partial)
         partial.rename(to)
+    except OSError as error:
+        raise NotDelivered(f"{to}: {error.strerror}; choose another folder") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def push(root: Path, commit: str, name: str) -> None:
-    """Make sure that the DVC remote has the package and its samples; nothing without a remote.
-
-    Raises `NotDelivered` if the remote lacks them in the end.
-    """
+@contextmanager
+def opened(root: Path) -> Iterator[Any]:
+    """The project as DVC's Repo, whose warnings come to an error or to nothing here."""
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    paths = [package_path(root, commit, name), SAMPLES.format(name=name)]
-    with Repo(str(root)) as repo:
-        if not repo.config["core"].get("remote"):
-            return
-        with delivered(f"dvc push {' '.join(paths)}", commit):
-            repo.push(targets=paths, revs=[commit], workspace=False)
-            _check_remote_has(repo, commit, paths)  # DVC only warns of files that the cache lacks
+    for noisy in ("dvc", "dvc_data"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    try:
+        with Repo(str(root)) as repo:
+            yield repo
+    except DvcException as error:
+        raise ReleaseError(f"dvc: {' '.join(str(error).split())}") from None
 
 
 @contextmanager
 def delivered(what: str, commit: str) -> Iterator[None]:
     """One line for whatever the storage says: each kind fails in the words of its own library."""
-    for noisy in ("dvc", "dvc_data"):  # what they warn of comes to an error here
-        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise NotDelivered(f"{what}: {said}; free some space") from None
         raise NotDelivered(
             f"{what} (commit {commit[:8]}): {said}; is it in this cache, or on a DVC remote that"
             " can be reached (`dvc push` where it was made)?"
         ) from None
-
-
-def _check_remote_has(repo: Any, commit: str, paths: list[str]) -> None:
-    with repo.switch(commit):
-        used = repo.index.used_objs(paths)
-    remote = repo.cloud.get_remote_odb()
-    objects = {each for found in used.values() for each in found}
-    if missing := [each for each in objects if not remote.exists(each.value)]:
-        raise FileNotFoundError(f"{len(missing)} of {len(objects)} files are in no cache here")
 
 
 def _yaml(root: Path, commit: str, path: str) -> dict[str, Any]:

@@ -36,10 +36,17 @@ def judge(
 
     Raises as `promote` does.
     """
+    new = candidate(root, name, version, registered(tags.events(root, name)))
+    return judge_release(root, new, stage, override)
+
+
+def judge_release(
+    root: Path, new: Release, stage: str, override: str | None = None
+) -> Promotion | None:
+    """Whether a release may go into a stage: as `judge`, of what is known to be one."""
     if override is not None and not override.strip():
         raise ReleaseError("override: no reason given; say why a worse model should be released")
-    new = candidate(root, name, version, registered(tags.events(root, name)))
-    holder = champion(root, name, stage)
+    name, holder = new.name, champion(root, new.name, stage)
     if holder and holder.commit == new.commit:
         return None
     record = _judged(root, name, stage, new, holder, override)

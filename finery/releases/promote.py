@@ -1,19 +1,24 @@
 """Put a version into service, or the one before it back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from finery.releases import data, git, tags
-from finery.releases.errors import ReleaseError
-from finery.releases.judge import Promotion, judge
+from finery.releases import git, kept, tags
+from finery.releases.candidate import candidate
+from finery.releases.errors import NotDelivered, ReleaseError
+from finery.releases.judge import Promotion, judge_release
 from finery.releases.registry import (
     Release,
     champion,
     check_stage,
     holders,
+    registered,
     releases,
     semver,
 )
+
+Say = Callable[[str], None]
+"""Takes a line that a person should read though nothing went wrong."""
 
 
 def promote(
@@ -23,19 +28,23 @@ def promote(
     version: str | None = None,
     override: str | None = None,
     push: bool = False,
+    say: Say = lambda _: None,
 ) -> Release:
     """Put a model into a stage, if it is not worse than the version that is there.
 
     The model is the package of the current commit, registered as the next version (or as
     `version`) unless it is one already; or the registered `version`. `override` is the reason to
     promote it though it is worse or cannot be compared. `push` sends the package to the DVC
-    remote, then the tags to git's. Nothing is tagged if anything fails. Raises
-    `WorseThanChampion`; `ReleaseError` if something is missing, `NotDelivered` if a remote fails.
+    remote, then the tags to git's; without it, the DVC remote must have the package already.
+    Nothing is tagged if anything fails. Raises `WorseThanChampion`; `ReleaseError` if something is
+    missing, `NotDelivered` if a remote fails.
     """
-    _check(root, stage, version, push)
-    promotion = judge(root, name, stage, version, override)
+    _check(root, name, stage, version, push, say)
+    new = candidate(root, name, version, registered(tags.events(root, name)))
+    kept.check_kept(root, new.commit, name, sent=not push)
+    promotion = judge_release(root, new, stage, override)
     if promotion:
-        put(root, [promotion], push)
+        put(root, [promotion], push, say)
     holder = _holder(root, name, stage)
     if push and not promotion:
         _push(root, holder, [event.tag for event in tags.events(root, name)])
@@ -48,12 +57,14 @@ def rollback(
     stage: str = "prod",
     reason: str | None = None,
     push: bool = False,
+    say: Say = lambda _: None,
 ) -> Release:
     """Put the version back that held a stage before; again, and it is the one before that.
 
-    Raises `ReleaseError` if there is none, `NotDelivered` if a remote fails.
+    Raises `ReleaseError` if there is none, or its package cannot be had any more, `NotDelivered`
+    if a remote fails.
     """
-    _check(root, stage, None, push)
+    _check(root, name, stage, None, push, say)
     by_commit = {release.commit: release for release in releases(root, name)}
     held = [by_commit[c] for c in holders(tags.events(root, name), name, stage) if c in by_commit]
     if len(held) < 2:
@@ -66,29 +77,38 @@ def rollback(
     }  # fmt: skip
     title = f"{name} {before.version} back in {stage}, after {current.version}"
     title = f"{title}: {reason}" if reason else title
-    put(root, [Promotion(before, stage, title, record)], push)
+    put(root, [Promotion(before, stage, title, record)], push, say)
     return _holder(root, name, stage)
 
 
-def _check(root: Path, stage: str, version: str | None, push: bool) -> None:
-    """What can be known to be missing before any work is done."""
+def _check(root: Path, name: str, stage: str, version: str | None, push: bool, say: Say) -> None:
+    """What can be known to be missing before any work is done; and every release is known."""
     git.head(root)
     check_stage(stage)
     if version:
         semver(version)
     git.check_tagger(root)
-    if push:
-        git.remote(root)
+    if push and not git.remote(root):
+        raise ReleaseError(git.NO_REMOTE)
+    try:
+        if brought := tags.bring(root, name):
+            say(f"fetched from {git.remote(root)}: {', '.join(brought)}")
+    except NotDelivered as error:
+        if push:
+            raise
+        say(f"{error}; so it was judged by the releases that are known here")
 
 
-def put(root: Path, promotions: Sequence[Promotion], push: bool = False) -> None:
+def put(
+    root: Path, promotions: Sequence[Promotion], push: bool = False, say: Say = lambda _: None
+) -> None:
     """Register each release that is not yet, and assign its stage: all of it or nothing.
 
-    `push` as for `promote`; the tags go in one piece. Raises `NotDelivered`.
+    `push` as for `promote`; the tags go in one piece. Raises `ReleaseError` if what is released
+    could not be fetched, and `NotDelivered`.
     """
-    if push:
-        for each in promotions:
-            data.push(root, each.release.commit, each.release.name)
+    for each in promotions:
+        (kept.push if push else kept.check_kept)(root, each.release.commit, each.release.name)
     made: list[str] = []
     try:
         for each in promotions:
@@ -103,10 +123,12 @@ def put(root: Path, promotions: Sequence[Promotion], push: bool = False) -> None
     except BaseException:
         git.delete_tags(root, made)
         raise
+    if any(kept.is_local(root, each.release.commit, each.release.name) for each in promotions):
+        say(kept.LOCAL)
 
 
 def _push(root: Path, release: Release, names: list[str]) -> None:
-    data.push(root, release.commit, release.name)
+    kept.push(root, release.commit, release.name)
     git.push_tags(root, names)
 
 

@@ -53,14 +53,12 @@ def evaluate_anew(root: Path, name: str, commit: str) -> list[Sample]:
     Raises `ReleaseError` if today's code or settings are not committed, `NotPaired` if the tests
     are tokens of another tokenizer, `PipelineError` if the stage fails.
     """
-    from dvc.repo import Repo
-
     today, scratch = git.head(root), root / ".finery"
     check_committed(root, today)
     scratch.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="champion-") as folder:
         package, tests = Path(folder, "package"), Path(folder, "tests")
-        with Repo(str(root)) as repo:
+        with data.opened(root) as repo:
             data.download(repo, commit, data.package_path(root, commit, name), package)
             data.download(repo, today, TESTS, tests)
             path = f"/{data.package_path(root, today, name)}/MANIFEST.json"

@@ -73,6 +73,20 @@ def assign(root: Path, name: str, stage: str, commit: str, title: str, record: d
     return tag
 
 
+def bring(root: Path, name: str | None = None) -> list[str]:
+    """Fetch what tags of a model, or of all, git's remote has and this clone lacks: their names.
+
+    Raises `NotDelivered` if the remote does not answer.
+    """
+    from gto.tag import parse_name
+
+    def is_wanted(tag: str) -> bool:
+        found = parse_name(tag, raise_on_fail=False)
+        return bool(found) and name in (None, found["name"])
+
+    return git.fetch_tags(root, is_wanted)
+
+
 def _next_second(root: Path) -> int:
     """Now, but after every tag: the latest tag of a stage wins, also where a clock is behind."""
     return max([int(time.time()), *(event.time + 1 for event in events(root))])

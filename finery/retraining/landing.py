@@ -5,20 +5,20 @@ DVC runs, is left alone: the commit is parked on a branch of its own then, and t
 on from there.
 """
 
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from finery.git import answer, git, reason, run
 from finery.retraining.errors import NotCommitted, NotPushed
 
 
 def commit(checkout: Path, message: str) -> str:
     """Commit all that the run changed, if anything; the SHA of the checkout's commit."""
     _done(_git(checkout, "add", "--all"), "git add")
-    if _git(checkout, "diff", "--cached", "--quiet").returncode:
+    if answer(checkout, "diff", "--cached", "--quiet") is None:
         _done(_git(checkout, "commit", "--quiet", "-m", message), "git commit")
-    return _git(checkout, "rev-parse", "HEAD").stdout.strip()
+    return git(checkout, "rev-parse", "--verify", "HEAD").strip()
 
 
 def land(root: Path, checkout: Path, sha: str, branch: str, parked: str) -> str:
@@ -42,7 +42,7 @@ def push(root: Path, branch: str, landed: str, parked: str, tags: Sequence[str])
     Raises `NotPushed`.
     """
     remote = _remote(root, branch)
-    tracked = _git(root, "config", f"branch.{branch}.merge").stdout.strip()
+    tracked = answer(root, "config", f"branch.{branch}.merge")
     wanted = tracked or f"refs/heads/{branch}"
     refused = landed != branch or not (
         _is_there(root, branch) or _push(root, remote, f"refs/heads/{branch}:{wanted}")
@@ -59,7 +59,9 @@ def push(root: Path, branch: str, landed: str, parked: str, tags: Sequence[str])
 def _is_there(root: Path, branch: str) -> bool:
     """Whether the branch that `branch` tracks has all of it, as last fetched."""
     upstream = f"{branch}@{{upstream}}"
-    return _git(root, "merge-base", "--is-ancestor", branch, upstream).returncode == 0
+    if run(root, "rev-parse", "--verify", upstream).returncode:  # it tracks nothing
+        return False
+    return answer(root, "merge-base", "--is-ancestor", branch, upstream) is not None
 
 
 def _push(root: Path, remote: str, ref: str) -> bool:
@@ -72,8 +74,8 @@ def _push(root: Path, remote: str, ref: str) -> bool:
 
 
 def _remote(root: Path, branch: str) -> str:
-    names = _git(root, "remote").stdout.split()
-    tracked = _git(root, "config", f"branch.{branch}.remote").stdout.strip()
+    names = git(root, "remote").split()
+    tracked = answer(root, "config", f"branch.{branch}.remote")
     for name in (tracked, "origin", *names[: len(names) == 1]):
         if name in names:
             return name
@@ -82,14 +84,14 @@ def _remote(root: Path, branch: str) -> str:
 
 def _forward(root: Path, branch: str, sha: str) -> bool:
     """Move a branch forward to a commit, and the working tree it is checked out in with it."""
-    old = _git(root, "rev-parse", "--verify", f"refs/heads/{branch}").stdout.strip()
+    old = answer(root, "rev-parse", "--quiet", "--verify", f"refs/heads/{branch}")
     if old == sha:
         return True
-    if old and _git(root, "merge-base", "--is-ancestor", old, sha).returncode:
+    if old and answer(root, "merge-base", "--is-ancestor", old, sha) is None:
         return False
     tree = _checked_out(root, branch)
     if tree is None:
-        return _git(root, "update-ref", f"refs/heads/{branch}", sha, old).returncode == 0
+        return _git(root, "update-ref", f"refs/heads/{branch}", sha, old or "").returncode == 0
     if not _at_rest(tree):
         return False
     return _git(tree, "merge", "--quiet", "--ff-only", sha).returncode == 0
@@ -97,7 +99,7 @@ def _forward(root: Path, branch: str, sha: str) -> bool:
 
 def _checked_out(root: Path, branch: str) -> Path | None:
     """The working tree of this repository that is on a branch."""
-    listed = _git(root, "worktree", "list", "--porcelain").stdout
+    listed = git(root, "worktree", "list", "--porcelain")
     for entry in listed.split("\n\n"):
         lines = entry.splitlines()
         if f"branch refs/heads/{branch}" in lines:
@@ -107,7 +109,7 @@ def _checked_out(root: Path, branch: str) -> Path | None:
 
 def _at_rest(tree: Path) -> bool:
     """No uncommitted change of a tracked file, and DVC does not work on its outputs."""
-    if _git(tree, "status", "--porcelain", "--untracked-files=no").stdout.strip():
+    if git(tree, "status", "--porcelain", "--untracked-files=no").strip():
         return False
     try:
         return (tree / ".dvc/tmp/rwlock").read_text().strip() in ("", "{}")
@@ -116,17 +118,8 @@ def _at_rest(tree: Path) -> bool:
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """In a session of its own: a kill of this run does not stop git half-way in a user's tree."""
-    return subprocess.run(
-        ["git", *arguments],
-        cwd=folder,
-        env=os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", "GIT_EDITOR": "true"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
-        start_new_session=True,
-    )
+    """A kill of this run does not stop it half-way in a user's tree."""
+    return run(folder, *arguments, apart=True)
 
 
 def _done(
@@ -135,6 +128,4 @@ def _done(
     error: type[NotCommitted] | type[NotPushed] = NotCommitted,
 ) -> None:
     if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        said = [line for line in lines if line.startswith(("fatal:", "error:", "!"))]
-        raise error(f"{what}: {(said or lines or ['failed without a word'])[0]}")
+        raise error(f"{what}: {reason(done.stderr)}")

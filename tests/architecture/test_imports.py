@@ -23,7 +23,8 @@ AREAS = {
 }
 GROUND = {"params", "stage", "models", "hubs", "check"}
 """Rooms that several areas stand on, with the loose modules of finery/."""
-FACES = {"cli"}
+FACES = {"cli", "preflight"}
+"""Rooms that see several areas."""
 DATA = ("report", "choosing", "tokens", "rendering", "formats", "datasets", "rows")
 """The rooms of finery/data from the top down: each may import from those after it."""
 HEAVY = {"torch", "transformers"}
@@ -88,10 +89,13 @@ def test_the_rooms_of_data_look_down_only(imports: grimp.ImportGraph) -> None:
     assert wrong == []
 
 
-def test_nobody_stands_on_the_command_line(imports: grimp.ImportGraph) -> None:
-    command_line = within(imports, "finery.cli")
-    importers = {i for m in command_line for i in imports.find_modules_that_directly_import(m)}
-    assert importers <= command_line
+def test_nobody_stands_on_the_faces(imports: grimp.ImportGraph) -> None:
+    faces = set().union(*(within(imports, f"finery.{name}") for name in FACES))
+    importers = {i for m in faces for i in imports.find_modules_that_directly_import(m)}
+    assert importers <= faces | within(imports, "flows")
+    assert not within(imports, "finery.cli") & {
+        i for m in within(imports, "finery.preflight") for i in imports.find_upstream_modules(m)
+    }
 
 
 def test_only_a_stage_started_as_a_program_uses_the_harness(imports: grimp.ImportGraph) -> None:
@@ -109,6 +113,7 @@ def test_only_a_stage_started_as_a_program_uses_the_harness(imports: grimp.Impor
     [
         "finery.cli",
         "finery.check.settings",
+        "finery.preflight.check",
         "finery.stage.run",
         "stages.download",
         "stages.gate",

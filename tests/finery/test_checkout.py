@@ -113,6 +113,30 @@ def test_somebody_elses_folder_is_left_alone(source: Path, tmp_path: Path) -> No
     assert (source / "file").read_text() == "edited"
 
 
+def test_a_clone_whose_branch_is_damaged_is_left_alone(source: Path, tmp_path: Path) -> None:
+    run(tmp_path, "git", "clone", "--quiet", str(source), "clone")
+    (tmp_path / "clone/file").write_text("edited")
+    (tmp_path / "clone/.git/refs/heads/main").write_text("garbage")
+    with pytest.raises(CheckoutError, match="somebody's own clone"):
+        clean_checkout(str(source), "main", tmp_path / "clone")
+    assert (tmp_path / "clone/file").read_text() == "edited"
+
+
+def test_one_that_had_only_just_begun_goes_on(source: Path, tmp_path: Path) -> None:
+    run(tmp_path, "git", "init", "--quiet", "checkout")
+    assert (clean_checkout(str(source), "main", tmp_path / "checkout") / "file").exists()
+
+
+def test_a_source_of_another_user_is_gits_refusal_with_the_remedy(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(CheckoutError) as error:
+        clean_checkout(str(source), "main", tmp_path / "checkout")
+    assert "dubious ownership" in str(error.value)
+    assert str(error.value).endswith(f"git config --global --add safe.directory {source}/.git")
+
+
 def run(folder: Path, *command: str) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return done.stdout.strip()

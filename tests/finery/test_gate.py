@@ -88,6 +88,19 @@ def test_every_missing_metric_is_named_with_what_exists(files: dict[str, Path]):
     ]
 
 
+def test_the_datasets_that_have_a_missing_metric_are_named(files: dict[str, Path]):
+    scored = {"loss": 1.0, "keyword_match": 0.5}
+    found = {"bare": {"loss": 1.0}, "words": scored, "more": scored, "all": scored}
+    files["merged"].write_text(json.dumps(found))
+    rule = Rule(model="merged", metric="bare.keyword_match", min=0.1)
+    with pytest.raises(MetricsError) as error:
+        judge([rule], files)
+    assert str(error.value) == (
+        f"gate rule `merged bare.keyword_match >= 0.1`: {files['merged']}: bare has no"
+        " keyword_match; it has loss (keyword_match is in words, more)"
+    )
+
+
 @pytest.mark.parametrize("content, message", [("{", "not JSON"), ("[]", "not a mapping")])
 def test_a_damaged_metrics_file_is_named(files: dict[str, Path], content: str, message: str):
     files["gptq"].write_text(content)

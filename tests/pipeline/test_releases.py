@@ -87,6 +87,9 @@ def test_who_takes_the_place_of_a_release(released: Project, tmp_path: Path):
     released.set("train.learning_rate", 1.0e-6)
     assert released.repro().status == 0
     commit = committed(released)
+    unsent = sh(released, *FINERY, "promote", "merged")
+    assert unsent.returncode == 2 and "are not on the DVC remote store" in unsent.stderr
+    said(released, *DVC, "push", "--quiet")
     refused = sh(released, *FINERY, "promote", "merged")
     assert refused.returncode == 1
     assert refused.stderr.startswith(
@@ -119,6 +122,7 @@ def test_who_takes_the_place_of_a_release(released: Project, tmp_path: Path):
     committed(released)
     shutil.rmtree(released.folder / ".dvc/cache/files")  # all that it needs is on the remote...
     said(released, *DVC, "commit", "--force", "--quiet")  # ... but for what was made since
+    said(released, *DVC, "push", "--quiet")
     for model, version in (("merged", "v0.3.0"), ("gptq", "v0.2.0")):
         printed = said(released, *FINERY, "promote", model)
         assert printed.splitlines()[-2] == f"{model} {version} is in prod, after v0.1.0"

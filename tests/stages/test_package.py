@@ -19,6 +19,7 @@ from finery.git import GitError, git
 from finery.packaging.errors import PackageError
 from finery.packaging.verify import verify
 from finery.params.package import PackageParams
+from finery.params.recipe import Recipe
 from finery.params.schema import load
 from stages.package import package
 
@@ -51,9 +52,9 @@ def project(tiny_model: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def make(project: Path, name: str = "package") -> Path:
+def make(project: Path, name: str = "package", params: Recipe = PARAMS) -> Path:
     inputs = (project / "models/merged", project / "metrics.json", project / "gate.json")
-    package(PARAMS, *inputs, package=project / name)
+    package(params, *inputs, package=project / name)
     return project / name
 
 
@@ -140,6 +141,20 @@ def test_a_failed_gate_packages_nothing(project: Path):
     with pytest.raises(PackageError, match="the gate was not passed; nothing is packaged"):
         make(project)
     assert not (project / "package").exists()
+
+
+@pytest.mark.parametrize("link", ["LICENSE", "config.json", "README.md"])
+def test_a_licence_that_did_not_come_with_the_model(project: Path, link: str):
+    licence = {"license": "other", "license_name": "be-kind", "license_link": link}
+    boat = PackageParams.model_validate(BOAT.model_dump() | licence)
+    params = PARAMS.model_copy(update={"package": boat})
+    (project / "models/merged/NOTICE").write_text("Be kind.")
+    with pytest.raises(PackageError, match=rf"license_link: {link}: .*it has NOTICE.*or a URL"):
+        make(project, params=params)
+    (project / "models/merged/LICENSE").write_text("Be kind.")
+    if link == "LICENSE":
+        card = (make(project, params=params) / "README.md").read_text()
+        assert "license: other\nlicense_name: be-kind\nlicense_link: LICENSE\n" in card
 
 
 def test_another_template_than_in_training_is_refused(project: Path):

@@ -1,6 +1,6 @@
 """A dataset by its name: its files, and its rows as examples."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,16 @@ class Dataset:
         except FieldError as bad:
             return BadRow(row.file, row.number, bad.field, bad.kind, bad.problem)
 
+    def test(self, row: Row) -> Example | BadRow:
+        """The same of a row that is a test: it must have an answer to compare others with."""
+        example = self.example(row)
+        if self.kind != "chat" or isinstance(example, BadRow) or not example.says_nothing:
+            return example
+        columns = self.entry.columns
+        field = columns.response if self.entry.formatting == "alpaca" else columns.messages
+        problem = "the last answer says nothing that one could be compared with; remove the row"
+        return BadRow(row.file, row.number, field or "", "empty-answer", problem)
+
 
 def open_dataset(dataset_dir: Path, name: str, variables: dict[str, str] | None) -> Dataset:
     """The dataset called `name` in dataset_info.json; one that is elsewhere is fetched.
@@ -96,19 +106,24 @@ def read_dataset(
 
 
 def check_datasets(
-    dataset_dir: Path, names: Iterable[str], variables: dict[str, str] | None
+    dataset_dir: Path,
+    names: Iterable[str],
+    variables: dict[str, str] | None,
+    tests: Collection[str] = (),
 ) -> list[str]:
     """Read every row of these datasets; print a line for each dataset that is good.
 
-    Returns the problems: of each dataset its first bad rows and the total of each kind, and what
-    keeps it from being read.
+    Those in `tests` must have answers to compare others with. Returns the problems: of each
+    dataset its first bad rows and the total of each kind, and what keeps it from being read.
     """
     problems = []
     for name in names:
         tally = Tally()
         try:
             dataset = open_dataset(dataset_dir, name, variables)
-            good = sum(1 for _ in tally.add_all(dataset))
+            convert = dataset.test if name in tests else dataset.example
+            rows = (row if isinstance(row, BadRow) else convert(row) for row in dataset.rows())
+            good = sum(1 for _ in tally.add_all(rows))
         except DataError as error:
             problems += [*tally.lines(), str(error)]
             continue

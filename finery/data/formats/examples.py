@@ -1,9 +1,11 @@
 """What a row of a dataset says, whatever format it was written in."""
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 Message = dict[str, Any]
 """`role` (system, user, assistant or tool) and `content`, as chat templates take them; a call of
 tools is an assistant's message with `tool_calls`, reasoning is its `reasoning_content`."""
@@ -43,6 +45,11 @@ class Example:
         if calls := self.calls:
             return json.dumps(calls, ensure_ascii=False)
         return self.messages[-1]["content"]
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether a test could not fail: the reference has no letter to be seen, and no call."""
+        return all(unicodedata.category(letter) in INVISIBLE for letter in self.reference)
 
     @property
     def texts(self) -> list[str]:

@@ -1,14 +1,11 @@
 """Which kinds of datasets go together."""
 
-import unicodedata
 from collections.abc import Sequence
 
 from finery.data.errors import DataError
 from finery.data.formats.dataset import Dataset
-from finery.data.formats.examples import Example
 
 SCHEMAS = {"text": "samples", "chat": "samples", "preference": "preference", "kto": "kto"}
-INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 WORDS = {
     "text": "plain texts", "chat": "conversations", "preference": "preferences (ranking)",
     "kto": "single verdicts (kto_tag)",
@@ -37,8 +34,3 @@ def refuse_untestable(datasets: Sequence[Dataset]) -> None:
             raise DataError(
                 f"data.test: {dataset.name} holds {WORDS[dataset.kind]}; test on conversations"
             )
-
-
-def nothing_to_compare(example: Example) -> bool:
-    """Whether a test could not fail: its reference says nothing, nor does it call a tool."""
-    return all(unicodedata.category(letter) in INVISIBLE for letter in example.reference)

@@ -8,13 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-CODE = Path(__file__).parent
+CODE = Path(__file__).parents[1]
+"""All of finery/data: what a row says and how it is rendered decide its tokens, too."""
 LIBRARIES = ("tokenizers", "transformers", "fastokens", "jinja2", "pyarrow", "numpy")
 
 
 def key(**parts: Any) -> str:
     """A name for work that depends on `parts` (JSON values), and on the code that does it."""
-    parts["code"] = [_sha256(file) for file in sorted(CODE.glob("*.py"))]
+    parts["code"] = [_sha256(file) for file in sorted(CODE.rglob("*.py"))]
     parts["libraries"] = {name: _version(name) for name in LIBRARIES}
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from finery.data.formats.dataset import Dataset
 from finery.data.formats.examples import Example
-from finery.data.formats.kinds import nothing_to_compare
 from finery.data.prepared import schema
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import IGNORED, Sample
@@ -69,7 +68,8 @@ class Tokenizing:
 
     def begin(self, rows: Sequence[Row | BadRow]) -> Callable[[], Chunk]:
         """Begin with some rows; the result ends it. Others can be begun meanwhile."""
-        read = [row if isinstance(row, BadRow) else self._example(row) for row in rows]
+        convert = self.dataset.test if self.asked else self.dataset.example
+        read = [row if isinstance(row, BadRow) else convert(row) for row in rows]
         encoded = self.renderer.begin([each for each in read if isinstance(each, Example)])
 
         def end() -> Chunk:
@@ -86,15 +86,6 @@ class Tokenizing:
             return self._chunk(pairs, bad, len(rows))
 
         return end
-
-    def _example(self, row: Row) -> Example | BadRow:
-        example = self.dataset.example(row)
-        if not self.asked or isinstance(example, BadRow) or not nothing_to_compare(example):
-            return example
-        columns = self.dataset.entry.columns
-        field = columns.response if self.dataset.entry.formatting == "alpaca" else columns.messages
-        problem = "the last answer says nothing that one could be compared with; remove the row"
-        return BadRow(row.file, row.number, field or "", "empty-answer", problem)
 
     def _chunk(self, pairs: list[Pair], bad: list[BadRow], rows: int) -> Chunk:
         pieces = [

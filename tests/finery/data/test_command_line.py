@@ -51,6 +51,20 @@ def test_all_datasets_of_the_settings_are_good(project: Path) -> None:
     assert data(project, "check") == (0, said, [])
 
 
+def test_a_test_must_have_something_to_compare_with(project: Path) -> None:
+    unseen = GOOD | {"output": "\u200b"}
+    write(project, "identity", [unseen])
+    write(project, "identity_test", [GOOD, unseen])
+    assert data(project, "check", "identity", "identity_test") == (
+        2,
+        ["identity: 1 rows, chat: all good"],
+        [
+            "data/raw/identity_test.json: row 2: output: the last answer says nothing that one"
+            " could be compared with; remove the row"
+        ],
+    )
+
+
 def test_every_dataset_is_looked_at(project: Path) -> None:
     wrong = [GOOD | {"output": ""}, *[3] * 30, GOOD]
     write(project, "other", wrong)

@@ -4,10 +4,12 @@ import math
 from dataclasses import replace
 
 import pytest
+import yaml
 from huggingface_hub import ModelCard
 
 from finery.packaging.card import model_card
 from finery.packaging.facts import Facts
+from finery.packaging.figures import figure
 from finery.params.package import PackageParams
 
 FACTS = Facts(
@@ -19,7 +21,17 @@ FACTS = Facts(
     lineage={
         "download": {"source": "hf:org/name@abc", "revision": "abc"},
         "prepare": {"datasets": {"a|b": {"rows": 106, "sha256": "5f"}}, "cutoff_len": 512},
-        "train": {"params": {"lora": {"rank": 8}}},
+        "train": {
+            "params": {"lora": {"rank": 8}, "epsilon": 1e-8, "rate": 2e-4},
+            "metrics": {"steps": 82, "train_loss": 0.14385578, "eval_loss": None},
+        },
+        "merge": {
+            "dtype": "bfloat16",
+            "fidelity": {
+                "exact": {"max_logit_difference": 8.869171e-05, "kl_divergence": -3.8e-09},
+                "rounded": {"max_logit_difference": 0.30340743, "kl_divergence": 5.4395e-05},
+            },
+        },
     },
 )  # fmt: skip
 
@@ -60,7 +72,81 @@ def test_the_tables():
     assert "| test | 1.235 | nan |" in lines and "| all | 2 |  |" in lines
     assert "| merged test.loss <= 2 | 1.235 | yes |" in lines
     assert "| a\\|b | 106 | 5f |" in lines
-    assert "| train | params.lora.rank: 8 |" in lines
+    assert (
+        "| train | params.lora.rank: 8<br>params.epsilon: 1e-08<br>params.rate: 0.0002"
+        "<br>steps: 82<br>training loss at the end: 0.144 |"
+    ) in lines
+
+
+def test_how_close_the_merged_model_is_is_said_in_rounded_words():
+    card = model_card(FACTS)
+    assert "| merge | dtype: bfloat16 |" in card
+    table = card.partition("## Merging\n\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == [
+        "| merged model | before its weights are rounded | and after |",
+        "| --- | --- | --- |",
+        "| largest difference of logits to base + adapter | 8.87e-05 | 0.303 |",
+        "| KL divergence, in nats | 0 | 5.44e-05 |",
+    ]
+    assert "fidelity" not in card and "e-09" not in card
+
+
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        (8.869171142578125e-05, "8.87e-05"),
+        (0.3034074306488037, "0.303"),
+        (-0.0, "0"),
+        (-3.819824456741117e-09, "0"),
+        (3.8e-09, "0"),
+        (-0.25, "-0.25"),
+        (1.0, "1"),
+        (None, ""),
+        (math.nan, "nan"),
+    ],
+)
+def test_figures(value: float | None, shown: str):
+    assert figure(value) == shown
+
+
+def test_no_figure_is_less_than_nothing():
+    gate = {"rules": [{"rule": "r", "value": -1e-9, "passed": True}]}
+    card = model_card(replace(FACTS, metrics={"test": {"bleu": -0.0, "x": -1e-12}}, gate=gate))
+    assert "| test | 0 | 0 |" in card and "| r | 0 | yes |" in card
+    (first, second) = ModelCard(card).data.eval_results
+    assert str(first.metric_value) == str(second.metric_value) == "0.0"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "it's: a",
+        '"quoted"',
+        "- dash",
+        "# hash",
+        "{{brace}}",
+        "a\n---\nb",
+        "null",
+        "名 前",
+        "\t&*!|>",
+    ],
+)
+def test_the_metadata_is_yaml_whatever_a_dataset_is_called(name: str):
+    card = model_card(replace(FACTS, metrics={name: {name: 1.5}}))
+    head = yaml.safe_load(card.split("\n---\n")[0])
+    (result,) = head["model-index"][0]["results"]
+    assert result["dataset"] == {"name": name, "type": name}
+    assert result["metrics"] == [{"type": name, "value": 1.5}]
+    assert ModelCard(card).data.license == "apache-2.0"
+
+
+def test_another_licence_is_named_and_linked():
+    params = PackageParams(
+        name="boat", license="other", license_name="x-1.0", license_link="LICENSE", language=["no"]
+    )
+    data = ModelCard(model_card(replace(FACTS, params=params))).data
+    assert (data.license, data.license_name, data.license_link) == ("other", "x-1.0", "LICENSE")
+    assert data.language == ["no"]  # which YAML 1.1 takes for false, unless it is quoted
 
 
 def test_nothing_is_said_of_what_is_not_known():

@@ -99,12 +99,19 @@ def line_of(text: str) -> int:
          " the name of one of the model's own"),
         ("name: smollm2-135m-nimbrick", "name: a/b", 'package.name: "a/b" does not fit: Name of'
          " the model, as in a repository on a hub: letters, digits, dots, `_` and `-`"),
+        ("license: apache-2.0", "license: apache2",
+         'package.license: the hub knows no licence "apache2"; did you mean apache-2.0? What it'
+         " does not list is `other`, with license_name and license_link"),
+        ("license: apache-2.0", "license: {other: my-own}",
+         'package.license: must be a valid string, not {"other": "my-own"}'),
+        ("language: [en]", "language: [english]",
+         'package.language.0: "english" is no language code of ISO 639; did you mean en?'),
         (FIRST_RULE, "{model: merged, metric: keyword_match, min: 0.90}",
          'gate.rules.0.metric: "keyword_match" does not fit: DATASET.METRIC, such as'
          " identity_test.keyword_match; DATASET may be `all`"),
         (FIRST_RULE, "{model: merged, metric: identity_test.bleurt, min: 1}",
          "gate.rules.0.metric: unknown metric bleurt; one of loss, perplexity, bleu, rouge1,"
-         " rouge2, rougeL, exact_match, keyword_match, unfinished"),
+         " rouge2, rougeL, exact_match, call_match, keyword_match, unfinished; did you mean bleu?"),
         (FIRST_RULE, "{model: merged, metric: identity.bleu, min: 1}",
          "gate.rules.0.metric: no test dataset identity; data.test has identity_test,"
          " handbook_test, and `all` is their mean"),
@@ -114,7 +121,12 @@ def line_of(text: str) -> int:
          "gate.rules.0: has minus and over; keep one"),
         ("[identity_test.keyword_match,", "[all.perplexity,",
          "release.metrics.0: all.perplexity does not fit: DATASET.METRIC, and METRIC is measured on"
-         " each sample: exact_match, keyword_match, rouge1, rouge2, rougeL, loss, unfinished"),
+         " each sample: exact_match, call_match, keyword_match, rouge1, rouge2, rougeL, loss,"
+         " unfinished"),
+        ("[identity_test.keyword_match,", "[all.exactmatch,",
+         "release.metrics.0: all.exactmatch does not fit: DATASET.METRIC, and METRIC is measured on"
+         " each sample: exact_match, call_match, keyword_match, rouge1, rouge2, rougeL, loss,"
+         " unfinished; did you mean exact_match?"),
         ("[identity_test.keyword_match,", "[identity.loss,",
          "release.metrics.0: no test dataset identity; data.test has identity_test,"
          " handbook_test, and `all` is their mean"),
@@ -167,6 +179,28 @@ def test_every_problem_in_one_go(file: Path):
         "package.license", "package.licence", "marge",
     ]  # fmt: skip
     assert "marge: unknown key; did you mean merge?" in found[-1]
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ("license: apache-2.0", "license: other", [
+            "package.license_name: needed, for license is other",
+            "package.license_link: needed, for license is other",
+        ]),
+        ("license: apache-2.0", "license: mit\n  license_link: LICENSE",
+         ["package.license_link: only for license: other, not mit"]),
+        ("license: apache-2.0", "license: other\n  license_name: My own\n  license_link: a/b", [
+            'package.license_name: "My own" does not fit: What a licence that is `other` is called,'
+            " such as my-license-1.0: lower-case letters, digits, dots and `-`",
+            'package.license_link: "a/b" does not fit: Where a licence that is `other` is to be'
+            " read: a file of the base model, as LICENSE, or a URL",
+        ]),
+    ],
+)  # fmt: skip
+def test_a_licence_that_is_not_in_the_list(file: Path, old: str, new: str, said: list[str]):
+    found = problems(file, (old, new))
+    assert [line.partition(": ")[2] for line in found] == said
 
 
 def test_every_metric_of_an_unknown_dataset_is_named(file: Path):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from finery.git import GitError
 from finery.pipeline.recovery import recover
 
 from .small import Small
@@ -71,6 +72,16 @@ def test_an_empty_dvc_lock_that_no_commit_has(small: Small) -> None:
     status, output = repro(small)
     assert (status, "Running stage" in output) == (0, False), output
     assert (small.folder / "dvc.lock").read_text() == whole
+
+
+def test_a_dvc_lock_that_git_does_not_give_back_stays(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small.write("dvc.lock", "schema: '2.0'\nsta")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(GitError, match="dubious ownership"):
+        recover(small.folder)
+    assert (small.folder / "dvc.lock").read_text() == "schema: '2.0'\nsta"
 
 
 def test_a_dvc_lock_that_git_left_in_conflict_is_for_a_person(small: Small) -> None:

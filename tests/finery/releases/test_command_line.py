@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from finery.releases.kept import LOCAL
+
 from .conftest import ROOT, Tiny
 
 WORSE = [0.0] * 40
@@ -25,7 +27,7 @@ MAIN = "from finery.cli import app; app()"
 def test_from_the_first_release_to_the_way_back(tiny: Tiny):
     nothing = "nothing was released yet; `finery promote NAME` releases what the pipeline made\n"
     assert finery(tiny, "releases") == (0, nothing, "")
-    assert finery(tiny, "promote", "merged") == (0, "merged v0.1.0 is in prod\n", "")
+    assert finery(tiny, "promote", "merged") == (0, "merged v0.1.0 is in prod\n", f"{LOCAL}\n")
 
     tiny.train("second", WORSE)
     status, out, error = finery(tiny, "promote", "merged")
@@ -37,7 +39,8 @@ def test_from_the_first_release_to_the_way_back(tiny: Tiny):
 
     status, out, error = finery(tiny, "promote", "merged", "--override", "a drill")
     first, second, third = out.splitlines()
-    assert (status, first, error) == (0, "merged v0.2.0 is in prod, after v0.1.0", "")
+    assert (status, first) == (0, "merged v0.2.0 is in prod, after v0.1.0")
+    assert error == f"{LOCAL}\n"
     assert second.startswith("  by override: a drill; against: merged v0.2.0 is worse than v0.1.0")
     assert third == (
         "  identity_test.keyword_match: worse (0 against 0.9, gain -0.9, -0.975 to -0.825,"
@@ -45,7 +48,7 @@ def test_from_the_first_release_to_the_way_back(tiny: Tiny):
     )
 
     back = "merged v0.1.0 is back in prod, after v0.2.0\n"
-    assert finery(tiny, "rollback", "merged", "--reason", "over") == (0, back, "")
+    assert finery(tiny, "rollback", "merged", "--reason", "over") == (0, back, f"{LOCAL}\n")
     status, out, error = finery(tiny, "rollback", "merged")
     assert (status, out) == (2, "")
     assert error == "merged: v0.1.0 is the first in prod; there is nothing to go back to\n"

@@ -93,6 +93,17 @@ def test_samples_without_a_score_do_not_count():
         compare(bare, bare, KEYWORDS)
 
 
+def test_samples_of_before_a_metric_was_there_have_no_score():
+    called = edited(MINE, call_match=1.0)
+    with pytest.raises(ReleaseError, match=r"identity_test.call_match: no test sample has a score"):
+        compare(called, THEIRS, params("identity_test.call_match"))
+    (found,) = compare(called, edited(THEIRS, call_match=0.0), params("all.call_match"))
+    assert found.verdict == "better"
+    without = edited(MINE, loss=None, reference_tokens=0)
+    with pytest.raises(ReleaseError, match=r"identity_test.loss: no test sample has a score"):
+        compare(without, THEIRS, params("identity_test.loss"))
+
+
 def test_no_samples_of_a_dataset_are_no_comparison():
     with pytest.raises(ReleaseError, match=r"handbook_test.loss: no test sample has a score"):
         compare(MINE, THEIRS, params("handbook_test.loss"))

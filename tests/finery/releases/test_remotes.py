@@ -75,6 +75,7 @@ def test_another_machine_compares_with_the_champion(shared: Tiny):
 
 
 def test_promoting_again_pushes_what_was_not(shared: Tiny):
+    shared.sh(*DVC, "push", "--quiet")
     promote(shared.folder, "merged")
     assert pushed_tags(shared) == set()
     promote(shared.folder, "merged", push=True)
@@ -83,29 +84,62 @@ def test_promoting_again_pushes_what_was_not(shared: Tiny):
 
 def test_a_dvc_remote_that_takes_nothing_gets_no_tag(shared: Tiny):
     (shared.folder.parent / "dvc").write_text("a file where the folder should be")
-    with pytest.raises(NotDelivered, match="dvc push models/packages/merged"):
+    with pytest.raises(NotDelivered, match=r"^the DVC remote store: .*nothing was released"):
         promote(shared.folder, "merged", push=True)
     assert shared.tags() == []
     assert pushed_tags(shared) == set()
 
 
-def test_a_package_that_is_in_no_cache_gets_no_tag(shared: Tiny):
-    shutil.rmtree(shared.folder / ".dvc/cache/files")
-    with pytest.raises(NotDelivered, match="without cache for directory"):
-        promote(shared.folder, "merged", push=True)
-    assert shared.tags() == []
-
-
-def test_whoever_comes_second_to_the_git_remote_releases_nothing(shared: Tiny):
+def test_whoever_comes_second_judges_by_what_the_first_released(shared: Tiny):
     clone = cloned(shared)
     promote(shared.folder, "merged", push=True)
+    clone.train("second", WORSE)
+    said: list[str] = []
+    with pytest.raises(WorseThanChampion):
+        promote(clone.folder, "merged", push=True, say=said.append)
+    assert said == ["fetched from origin: merged#prod#1, merged@v0.1.0"]
+    clone.train("third", BETTER)
+    assert promote(clone.folder, "merged", push=True).version == "v0.2.0"
+
+
+@pytest.mark.parametrize("how", [("--no-tags",), ("--depth=1",)], ids=" ".join)
+def test_a_clone_without_tags_knows_the_releases(shared: Tiny, tmp_path: Path, how: tuple[str]):
+    promote(shared.folder, "merged", push=True)
+    shared.train("second", BETTER)
+    shared.sh("git", "push", "--quiet")
+    shared.sh("git", "clone", "--quiet", *how, f"file://{tmp_path}/git", str(tmp_path / "clone"))
+    shared.sh(*DVC, "push", "--quiet")
+    clone = Tiny(tmp_path / "clone")
+    clone.sh("git", "config", "user.name", "Another")
+    clone.sh("git", "config", "user.email", "another@example.org")
+    assert clone.tags() == []
+    release = promote(clone.folder, "merged")
+    assert (release.version, release.records["prod"]["champion"]) == ("v0.2.0", "v0.1.0")
+
+
+def test_whoever_is_overtaken_at_the_git_remote_releases_nothing(shared: Tiny, tmp_path: Path):
+    clone = cloned(shared)
+    shutil.copytree(tmp_path / "git", tmp_path / "before")
+    promote(shared.folder, "merged", push=True)
+    clone.sh("git", "remote", "set-url", "origin", str(tmp_path / "before"))
+    clone.sh("git", "remote", "set-url", "--push", "origin", str(tmp_path / "git"))
     clone.train("second", BETTER)
     with pytest.raises(NotDelivered, match=r"git push origin: .*rejected") as refused:
         promote(clone.folder, "merged", push=True)
     assert "\n" not in str(refused.value)
     assert clone.tags() == []
-    clone.sh("git", "fetch", "--quiet", "--tags")
-    assert promote(clone.folder, "merged", push=True).version == "v0.2.0"
+
+
+def test_a_git_remote_that_is_away(shared: Tiny, tmp_path: Path):
+    """A release for here goes on without it; one for all does not."""
+    shared.sh(*DVC, "push", "--quiet")
+    (tmp_path / "git").rename(tmp_path / "gone")
+    with pytest.raises(NotDelivered, match=r"^git ls-remote origin: .*/git' does not appear to be"):
+        promote(shared.folder, "merged", push=True)
+    assert shared.tags() == []
+    said: list[str] = []
+    assert promote(shared.folder, "merged", say=said.append).version == "v0.1.0"
+    assert len(said) == 1 and said[0].endswith("by the releases that are known here")
 
 
 def test_a_rollback_travels(shared: Tiny):
@@ -119,8 +153,10 @@ def test_a_rollback_travels(shared: Tiny):
 
 
 def test_a_clone_that_shares_the_cache_needs_no_remote(shared: Tiny):
+    shared.sh(*DVC, "remote", "remove", "store")
+    shared.commit()
     promote(shared.folder, "merged")
-    shared.sh("git", "push", "--quiet", "--tags")
+    shared.sh("git", "push", "--quiet", "--follow-tags", "--tags", "origin", "main")
     clone = cloned(shared)
     clone.sh(*DVC, "cache", "dir", "--local", str(shared.folder / ".dvc/cache"))
     clone.train("second", BETTER)
@@ -132,7 +168,7 @@ def test_a_clone_that_shares_the_cache_needs_no_remote(shared: Tiny):
 
 
 def test_a_worktree_knows_the_releases(shared: Tiny):
-    first = promote(shared.folder, "merged")
+    first = promote(shared.folder, "merged", push=True)
     beside = shared.folder.parent / "beside"
     shared.sh("git", "worktree", "add", "--quiet", str(beside))
     assert releases(beside) == [first]

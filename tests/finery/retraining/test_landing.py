@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from finery.checkout import clean_checkout
+from finery.git import GitError
 from finery.retraining.errors import NotCommitted, NotPushed
 from finery.retraining.landing import commit, land, push
 
@@ -80,6 +81,21 @@ def test_a_result_that_would_disturb_is_parked(project: Path, way: str) -> None:
     assert land(project, checkout, sha, "main", PARKED) == PARKED
     assert git(project, "rev-parse", PARKED) == sha
     assert (git(project, "rev-parse", "main"), git(project, "status", "--short")) == before
+
+
+def test_git_that_does_not_answer_moves_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tree that is not known to be checked out would be left behind its branch."""
+    checkout, sha = result(project)
+    git(project, "fetch", "--quiet", str(checkout), sha)
+    before = git(project, "rev-parse", "main")
+    (project / ".git/worktrees").write_text("no folder")
+    (project / ".git/index").write_bytes(b"garbage")
+    with pytest.raises((GitError, NotCommitted)):
+        land(project, checkout, sha, "main", PARKED)
+    assert git(project, "rev-parse", "main") == before
+    assert git(project, "branch", "--list", PARKED) == ""
 
 
 def test_an_older_result_makes_room_where_results_are_parked(project: Path) -> None:

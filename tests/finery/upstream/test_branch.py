@@ -8,6 +8,7 @@ import pytest
 
 from finery.checkout import clean_checkout
 from finery.errors import UserError
+from finery.git import GitError
 from finery.upstream.branch import branch_of, fetched, merge, start_of
 from finery.upstream.errors import MergeConflict, UpstreamError
 
@@ -69,8 +70,46 @@ def test_the_same_lines_on_both_sides_are_a_conflict(project: Path) -> None:
 
 def test_a_remote_that_is_away_is_one_line(project: Path) -> None:
     (project.parent / "remote.git").rename(project.parent / "away")
-    with pytest.raises(UpstreamError, match=r"^git fetch origin: fatal: .*remote\.git"):
+    with pytest.raises(UpstreamError, match=r"^git fetch origin: .*remote\.git"):
         fetched(project, "main")
+
+
+def test_a_branch_that_is_gone_from_the_remote_is_not_up_to_date(project: Path) -> None:
+    git(project.parent / "remote.git", "update-ref", "-d", "refs/heads/main")
+    with pytest.raises(UpstreamError, match="couldn't find remote ref refs/heads/main"):
+        fetched(project, "main")
+
+
+def test_a_clone_of_one_branch_fetches_the_one_that_it_tracks(project: Path) -> None:
+    git(project.parent, "clone", "--quiet", "--single-branch", "remote.git", "single")
+    git(project.parent / "other", "checkout", "--quiet", "-b", "dev")
+    theirs = write(project.parent / "other", "data", "new\n")
+    git(project.parent / "other", "push", "--quiet", "origin", "dev")
+    single = project.parent / "single"
+    git(single, "branch", "dev")
+    git(single, "config", "branch.dev.remote", "origin")
+    git(single, "config", "branch.dev.merge", "refs/heads/dev")
+    assert fetched(single, "dev") == theirs
+
+
+def test_a_merge_that_cannot_begin_is_no_conflict(project: Path) -> None:
+    theirs = pushed(project, "data", "new\n")
+    fetched(project, "main")
+    checkout = clean_checkout(str(project), "main", project.parent / "checkout")
+    (checkout / "data").write_text("in the way\n")
+    with pytest.raises(GitError, match="untracked working tree files would be overwritten"):
+        merge(checkout, theirs, "what main tracks")
+    assert (checkout / "data").read_text() == "in the way\n"
+
+
+def test_git_that_refuses_the_project_is_not_taken_for_none(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    remedy = f"git config --global --add safe.directory {project}"
+    for ask in (branch_of, lambda root: start_of(root, "main"), lambda root: fetched(root, "main")):
+        with pytest.raises(GitError, match=f"dubious ownership .*{remedy}$"):
+            ask(project)
 
 
 def test_a_retraining_goes_on_from_results_that_are_ahead(project: Path) -> None:

@@ -1,0 +1,1 @@
+"""What can be known of settings and data together, before anything runs."""

@@ -1,0 +1,24 @@
+"""`finery check`: params.yaml by itself, against the model, and against the datasets."""
+
+from pathlib import Path
+
+from finery.check.settings import check as check_settings
+from finery.params.schema import Params, ParamsError, load
+from finery.preflight.rules import unmeasurable
+
+
+def check(path: Path) -> Params:
+    """Validate params.yaml against all that is there: a second, whatever the data's size.
+
+    Raises `ParamsError` with every problem found, a line each.
+    """
+    params = load(path)
+    problems = []
+    try:
+        check_settings(path)
+    except ParamsError as error:
+        problems += error.problems
+    problems += [f"{path}: {problem}" for problem in unmeasurable(params)]
+    if problems:
+        raise ParamsError(problems)
+    return params

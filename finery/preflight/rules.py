@@ -1,0 +1,70 @@
+"""Does every metric that a rule asks for have something in the tests to measure?"""
+
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+from finery.data.datasets.dataset_info import find
+from finery.data.errors import DataError
+from finery.data.formats.dataset import open_dataset
+from finery.data.formats.examples import Example
+from finery.params.schema import Params
+
+LOOKED_AT = 20_000
+"""Rows of a dataset at most: less than a second."""
+TEXTS = dict.fromkeys(("bleu", "rouge1", "rouge2", "rougeL"), "texts")
+NEEDED = {"keyword_match": "keywords", "call_match": "calls"} | TEXTS
+LACKING = {
+    "keywords": "no row of it has keywords; give it a `keywords` column",
+    "calls": "no row of it ends in a call of a tool; use exact_match",
+    "texts": "all rows of it end in calls of tools, which are no texts; use call_match",
+}
+
+
+def unmeasurable(params: Params) -> list[str]:
+    """What is wrong with the metrics of `gate` and `release`: a line for each that will be missing.
+
+    Reads the test datasets as far as it takes to know, some thousand rows at most. What is not
+    known is no problem here: datasets that are elsewhere or cannot be read.
+    """
+    wanted = {key: metric.partition(".") for key, metric in params.asked_metrics.items()}
+    needed = {NEEDED[metric] for _, _, metric in wanted.values() if metric in NEEDED}
+    if not needed:
+        return []
+    given = {name: _given(params, name, needed) for name in params.data.test}
+    return [
+        f"{key}: {dataset}.{metric} cannot be measured: {LACKING[NEEDED[metric]]}"
+        + _where_else(given, NEEDED[metric])
+        for key, (dataset, _, metric) in wanted.items()
+        if metric in NEEDED and _is_missing(given, dataset, NEEDED[metric])
+    ]
+
+
+def _given(params: Params, name: str, needed: set[str]) -> set[str] | None:
+    """What of the needed a dataset has; None if that cannot be known quickly."""
+    folder, found, count = Path(params.data.dataset_dir), set[str](), 0
+    try:
+        if find(folder, name).remote:
+            return None
+        dataset = open_dataset(folder, name, params.data.variables)
+        for count, row in enumerate(islice(dataset, params.data.max_samples), 1):
+            found |= _has(row) if isinstance(row, Example) else set()
+            if needed <= found or count == LOOKED_AT:
+                break
+    except DataError:
+        return None
+    return found if needed <= found or count < LOOKED_AT else None
+
+
+def _has(example: Example) -> set[str]:
+    return {"calls" if example.calls else "texts"} | ({"keywords"} if example.keywords else set())
+
+
+def _is_missing(given: Mapping[str, set[str] | None], dataset: str, need: str) -> bool:
+    of = given.values() if dataset == "all" else [given[dataset]]
+    return all(found is not None and need not in found for found in of)
+
+
+def _where_else(given: Mapping[str, set[str] | None], need: str) -> str:
+    having = [name for name, found in given.items() if found and need in found]
+    return f" (found in {', '.join(having)})" if having else ""
