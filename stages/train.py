@@ -6,10 +6,10 @@ from finery import lineage
 from finery.models.load import be_quiet
 from finery.params.train import TrainParams
 from finery.to_json import to_json
-from finery.training.adapter import save_adapter
-from finery.training.checkpoints import last_complete
+from finery.training.adapter import refuse_untrained, save_adapter
+from finery.training.checkpoints import last_good, train_from
 from finery.training.errors import training_errors
-from finery.training.loss import write_csv, write_png
+from finery.training.loss import last_losses, write_csv, write_png
 from finery.training.prepared import refuse_other_kinds
 from finery.training.sft import build_trainer
 
@@ -32,20 +32,15 @@ def train(
     refuse_other_kinds(data)
     be_quiet()
     trainer = build_trainer(params, base, data, checkpoints)
-    resumed = last_complete(checkpoints)
+    resumed = last_good(checkpoints)
     if resumed:
         print(f"resuming from {resumed.name}")
     with training_errors():
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
-        final = trainer.evaluate() if trainer.eval_dataset is not None else {}
+        train_from(trainer, resumed)
+    refuse_untrained(trainer.model)
 
     log = trainer.state.log_history
-    losses = [entry["loss"] for entry in log if "loss" in entry]
-    summary = {
-        "steps": trainer.state.global_step,
-        "train_loss": losses[-1] if losses else None,
-        "eval_loss": final.get("eval_loss"),
-    }
+    summary = {"steps": trainer.state.global_step} | last_losses(log)
     save_adapter(trainer.model, base, adapter)
     lineage.write(adapter, [base, data], "train", {"metrics": summary})
     write_csv(log, loss)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from finery.training.errors import TrainingError
+
 
 def save_adapter(model: Any, base: Path, folder: Path) -> None:
     """Write adapter_model.safetensors and adapter_config.json, the same bytes for the same weights.
@@ -21,3 +23,13 @@ def save_adapter(model: Any, base: Path, folder: Path) -> None:
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     for weights in folder.glob("*.safetensors"):
         weights.chmod(0o644)
+
+
+def refuse_untrained(model: Any) -> None:
+    """Raises `TrainingError` if every B of a LoRA adapter is zero, as it began: it does nothing."""
+    learned = [weight for name, weight in model.named_parameters() if ".lora_B." in name]
+    if learned and not any(weight.any() for weight in learned):
+        raise TrainingError(
+            "the adapter does nothing: all of its B matrices are zero, as before the first step;"
+            " raise train.learning_rate or train.num_train_epochs"
+        )

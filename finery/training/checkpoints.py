@@ -1,27 +1,77 @@
-"""Checkpoints that can be trusted: one that a kill cut short is never resumed from."""
+"""Checkpoints that can be trusted: from each, training goes on to the same bytes."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+from finery.models.finite import no_number
+
 COMPLETE = "complete"
+STATE = "trainer_state.json"
 
 
 def mark_complete() -> Any:
-    """A Trainer callback that marks a checkpoint once all of its files are written."""
+    """A Trainer callback that marks a checkpoint once all of its files are written.
+
+    It has each step logged that is saved: what the Trainer has summed up of the losses since it
+    last logged is not in the checkpoint, and would be missing from the mean of a resumed run.
+    """
     from transformers import TrainerCallback
 
     class MarkComplete(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            control.should_log |= control.should_save
+
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
     return MarkComplete()
 
 
-def last_complete(checkpoints: Path) -> Path | None:
-    """The newest whole checkpoint of the folder, if any; the others without a mark are removed."""
+def last_good(checkpoints: Path) -> Path | None:
+    """The newest good checkpoint of the folder, if any; newer and unfinished ones are removed.
+
+    One is good if no kill cut it short, all of it can be read, and its numbers are finite.
+    """
     found = {int(path.name.partition("-")[2]): path for path in checkpoints.glob("checkpoint-*")}
     for step, path in list(found.items()):
         if not (path / COMPLETE).exists():
             shutil.rmtree(found.pop(step))
-    return found[max(found)] if found else None
+    for step in sorted(found, reverse=True):
+        if _is_good(found[step]):
+            return found[step]
+        shutil.rmtree(found[step])
+    return None
+
+
+def train_from(trainer: Any, checkpoint: Path | None) -> None:
+    """Train to the end, from a checkpoint if there is one.
+
+    From the last one of all there is nothing to train. The Trainer would not notice that in the
+    middle of an epoch, and take a step too many.
+    """
+    state = json.loads((checkpoint / STATE).read_text()) if checkpoint else None
+    if state and state["global_step"] >= state["max_steps"]:
+        trainer._load_from_checkpoint(str(checkpoint))
+        trainer.state = type(trainer.state).load_from_json(str(checkpoint / STATE))
+    else:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+def _is_good(checkpoint: Path) -> bool:
+    """Whether it can be read, and weights and what the optimizer keeps of them are finite."""
+    import torch
+
+    try:
+        json.loads((checkpoint / STATE).read_text())
+        if not any(checkpoint.glob("*.safetensors")) or no_number(checkpoint):
+            return False
+        for file in checkpoint.glob("optimizer.pt"):
+            states = torch.load(file, map_location="cpu", weights_only=True)["state"].values()
+            kept = [value for state in states for value in state.values() if torch.is_tensor(value)]
+            if not all(value.isfinite().all() for value in kept):
+                return False
+    except Exception:  # torch and pickle raise what they stumble over
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""The loss over the steps: a CSV for DVC plots and the same as a picture."""
+"""The loss over the steps: the last one, a CSV for DVC plots and the same as a picture."""
 
 import csv
 from pathlib import Path
@@ -17,6 +17,14 @@ def write_csv(log: list[dict[str, Any]], file: Path) -> None:
         writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(steps[step] for step in sorted(steps))
+
+
+def last_losses(log: list[dict[str, Any]]) -> dict[str, float | None]:
+    """The last of each loss in the log; None if there is none."""
+    return {
+        name: next((entry[key] for entry in reversed(log) if key in entry), None)
+        for name, key in (("train_loss", "loss"), ("eval_loss", "eval_loss"))
+    }
 
 
 def write_png(log: list[dict[str, Any]], file: Path) -> None:

@@ -10,6 +10,7 @@ from finery.params.train import Precision, TrainParams
 from finery.training.checkpoints import mark_complete
 from finery.training.prepared import packed_length, read_samples
 from finery.training.progress import report_progress
+from finery.training.schedule import refuse_schedule
 
 
 def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path) -> Any:
@@ -24,15 +25,22 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
     from transformers import PrinterCallback
 
     from finery.training.cpu_loss import CpuLossTrainer
+    from finery.training.learning import StopsAtNan
+    from finery.training.order import InOrder
     from finery.training.packing import collate, packed, refuse_if_samples_meet
 
     training, validation = (read_samples(data / f"{n}.parquet") for n in ("train", "validation"))
+    if length := packed_length(data):
+        training, validation = packed(training, length), packed(validation, length)
+    refuse_schedule(params, len(training))
     model = load_model(base, _dtype(params.precision))
-    length = packed_length(data)
     if length:
         refuse_if_samples_meet(model)
-        training, validation = packed(training, length), packed(validation, length)
-    trainer = CpuLossTrainer(
+
+    class Trainer(InOrder, StopsAtNan, CpuLossTrainer):
+        """In an order that can be resumed, up to the first NaN, with a loss for CPUs."""
+
+    trainer = Trainer(
         model=model,
         args=_arguments(params, checkpoints, validate=len(validation) > 0),
         data_collator=collate if length else None,
@@ -71,6 +79,7 @@ def _arguments(params: TrainParams, checkpoints: Path, validate: bool) -> Any:
         save_steps=params.save_steps,
         save_total_limit=2,
         logging_steps=params.logging_steps,
+        logging_first_step=True,
         logging_nan_inf_filter=False,
         seed=params.seed,
         report_to="none",

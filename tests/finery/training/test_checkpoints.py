@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from finery.training.checkpoints import last_complete, mark_complete
+from finery.training.checkpoints import last_good, mark_complete
 
 
 def checkpoint(folder: Path, step: int, complete: bool) -> Path:
@@ -11,6 +13,8 @@ def checkpoint(folder: Path, step: int, complete: bool) -> Path:
     path.mkdir()
     (path / "adapter_model.safetensors").write_bytes(b"half")
     if complete:
+        save_file({"a": torch.ones(2)}, path / "adapter_model.safetensors")
+        (path / "trainer_state.json").write_text("{}")
         arguments = TrainingArguments(output_dir=str(folder), report_to="none")
         state = TrainerState(global_step=step)
         mark_complete().on_save(arguments, state, TrainerControl())
@@ -34,6 +38,21 @@ def test_the_newest_whole_one_is_resumed_from(
         checkpoint(tmp_path, step, complete)
     (tmp_path / "other").mkdir()
     expected = None if last is None else tmp_path / f"checkpoint-{last}"
-    assert last_complete(tmp_path) == expected
+    assert last_good(tmp_path) == expected
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"other"} | {f"checkpoint-{step}" for step in left}
+
+
+@pytest.mark.parametrize("file, content", [
+    ("adapter_model.safetensors", b"half"), ("adapter_model.safetensors", None),
+    ("trainer_state.json", b"{"), ("trainer_state.json", None), ("optimizer.pt", b"half"),
+])  # fmt: skip
+def test_a_checkpoint_that_cannot_be_read_is_removed(
+    tmp_path: Path, file: str, content: bytes | None
+):
+    older, newer = (checkpoint(tmp_path, step, True) for step in (20, 40))
+    (newer / file).unlink(missing_ok=True)
+    if content is not None:
+        (newer / file).write_bytes(content)
+    assert last_good(tmp_path) == older
+    assert not newer.exists()

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from finery.training.loss import write_csv, write_png
+from finery.training.loss import last_losses, write_csv, write_png
 
 ROOT = Path(__file__).resolve().parents[3]
 LOG = [
@@ -34,3 +34,8 @@ def test_the_picture_is_the_same_bytes_in_another_process(tmp_path: Path):
     assert first == (tmp_path / "second.png").read_bytes()
     write_png(LOG[:1], tmp_path / "third.png")
     assert (tmp_path / "third.png").read_bytes() != first
+
+
+def test_the_last_losses():
+    assert last_losses(LOG) == {"train_loss": 1.0, "eval_loss": 1.5}
+    assert last_losses(LOG[:1]) == {"train_loss": 2.0, "eval_loss": None}

@@ -1,0 +1,65 @@
+"""Training that computes NaN stops at that step and says why; no checkpoint is made of it.
+
+An infinite loss or weight is as bad as NaN: the next step makes one of it.
+"""
+
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+from finery.models.finite import no_number
+from finery.training.errors import TrainingError
+
+IGNORED = -100
+UNCOUNTED = "none of its tokens is counted; `dvc repro -f prepare` writes them again"
+UNTRAINED = (
+    "the base model computes it before anything is trained; try train.precision: fp32 or another"
+    " model (model.source)"
+)
+
+
+class StopsAtNan:
+    """For a Trainer of transformers: no step is taken on numbers that are not finite."""
+
+    def training_step(
+        self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> Any:
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        if not loss.isfinite():
+            labels = inputs.get("labels")
+            nothing = labels is not None and not (labels[..., 1:] != IGNORED).any()
+            cause = UNCOUNTED if nothing else None if self.state.global_step else UNTRAINED
+            self._stop(self.state.global_step + 1, "the loss", loss, cause)
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if not math.isfinite(norm) and not self.args.fp16:  # its scaler leaves such steps out
+            self._stop(self.state.global_step + 1, "the gradient", norm)
+        return norm
+
+    def evaluate(self, *args: Any, **settings: Any) -> dict[str, float]:
+        metrics = super().evaluate(*args, **settings)
+        if not math.isfinite(loss := metrics["eval_loss"]):
+            self._stop(self.state.global_step, "the validation loss", loss)
+        return metrics
+
+    def _stop(self, step: int, what: str, value: Any, cause: str | None = None) -> NoReturn:
+        at = f"step {step} of {self.state.max_steps}"
+        likeliest = _damaged(Path(self.model.name_or_path)) or cause or _too_large(self.args)
+        raise TrainingError(f"{at}: {what} is {float(value)}: {likeliest}")
+
+
+def _damaged(base: Path) -> str | None:
+    """What to say of a base model with a weight that is not finite; None if all are."""
+    if (found := no_number(base)) is None:
+        return None
+    file, name = found
+    return f"{file}: {name} holds NaN or infinity; take another revision or model (model.source)"
+
+
+def _too_large(args: Any) -> str:
+    if args.fp16:
+        return "float16 ends at 65504; set train.precision: bf16 or fp32"
+    rate = f"train.learning_rate ({args.learning_rate:g})"
+    return f"the steps are too large; lower {rate}, or train.lora.alpha"
