@@ -1,8 +1,12 @@
 """`finery`: the command line, thin, one function a command."""
 
+from typing import Annotated
+
 import typer
 
 from finery.cli import data, pipeline, releases
+from finery.cli.errors import one_line_errors
+from finery.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(pipeline.commands)
@@ -10,6 +14,24 @@ app.add_typer(releases.commands)
 app.add_typer(data.commands, name="data")
 
 
+def _version(asked: bool) -> None:
+    if not asked:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    with one_line_errors():
+        try:
+            print(f"finery {version('finery')}")
+        except PackageNotFoundError:
+            raise UserError("finery: not installed, so of no version; `make` sets it up") from None
+    raise typer.Exit
+
+
 @app.callback()
-def finery() -> None:
+def finery(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
     """Fine-tune open language models as one reproducible pipeline; `dvc repro` runs it."""

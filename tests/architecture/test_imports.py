@@ -124,7 +124,9 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
     assert heavy_after(f"import {module}") == set()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["check"], ["schema"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["check"], ["schema"]], ids=" ".join
+)
 def test_the_command_line_needs_nothing_heavy(arguments: list[str]) -> None:
     assert (
         heavy_after(

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,11 @@ def finery(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
         text=True,
         timeout=60,
     )
+
+
+def test_the_version_is_that_of_the_installed_package():
+    done = finery("--version")
+    assert (done.returncode, done.stdout) == (0, f"finery {version('finery')}\n")
 
 
 def test_check_says_that_all_is_well():
