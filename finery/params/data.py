@@ -3,15 +3,28 @@
 from math import isclose
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from finery.params.section import Section
 
 DatasetNames = Annotated[list[str], Field(min_length=1)]
 
 
+def _whole_in_a_command(path: str) -> str:
+    """dvc.yaml has it between double quotes in a command, of which DVC runs each line."""
+    if signs := [sign for sign in '"$`\\' if sign in path]:
+        raise ValueError(
+            f"a shell would not read {' '.join(signs)} as it is; rename the folder, or link to it"
+        )
+    if not path.strip() or path.splitlines() != [path] or min(path) < " ":
+        raise ValueError("must be the path of a folder, without line breaks and control characters")
+    if path.startswith("~") or "://" in path:
+        raise ValueError("must be the path of a folder, written out, from here or from /")
+    return path
+
+
 class DataParams(Section):
-    dataset_dir: str = "data/raw"
+    dataset_dir: Annotated[str, AfterValidator(_whole_in_a_command)] = "data/raw"
     """The folder with dataset_info.json, as LLaMA-Factory has it."""
     train: DatasetNames
     """Datasets to train on, by their names in dataset_info.json."""

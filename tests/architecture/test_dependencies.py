@@ -75,16 +75,20 @@ def test_the_files_a_stage_is_handed_are_its_deps_and_outs(
     stages: dict[str, PipelineStage],
 ) -> None:
     for name, stage in stages.items():
-        _, _, _, *words = shlex.split(stage.cmd)
-        given = dict(
-            zip([word.removeprefix("--") for word in words[::2]], words[1::2], strict=True)
-        )
+        given = options(stage.cmd)
         parameters = signature(name).values()
         paths = [p for p in parameters if p.annotation is Path and p.name != "checkpoints"]
         read = {given[p.name] for p in paths if p.kind is not p.KEYWORD_ONLY}
         written = {given[p.name] for p in paths if p.kind is p.KEYWORD_ONLY}
         assert read == {str(path) for path in dep_paths(stage) if not is_code(path)}, name
         assert written == {out.def_path for out in stage.outs}, name
+
+
+def options(command: str) -> dict[str, str]:
+    """`--KEY VALUE` and `--KEY=VALUE` of a stage's command."""
+    _, _, _, *words = shlex.split(command)
+    parts = [part for word in words for part in (word.split("=", 1) if word[0] == "-" else [word])]
+    return dict(zip([part.removeprefix("--") for part in parts[::2]], parts[1::2], strict=True))
 
 
 def imported_files(imports: grimp.ImportGraph, stage: str) -> set[Path]:

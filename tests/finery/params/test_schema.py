@@ -99,6 +99,21 @@ def line_of(text: str) -> int:
          " the name of one of the model's own"),
         ("name: smollm2-135m-nimbrick", "name: a/b", 'package.name: "a/b" does not fit: Name of'
          " the model, as in a repository on a hub: letters, digits, dots, `_` and `-`"),
+        ("dataset_dir: data/raw", "dataset_dir: data/$HOME",
+         "data.dataset_dir: a shell would not read $ as it is; rename the folder, or link to it"),
+        ("dataset_dir: data/raw", """dataset_dir: 'a\\"b`c'""",
+         'data.dataset_dir: a shell would not read " ` \\ as it is; rename the folder, or link to'
+         " it"),
+        ("dataset_dir: data/raw", 'dataset_dir: "data/a\\u2028b"',
+         "data.dataset_dir: must be the path of a folder, without line breaks and control"
+         " characters"),
+        ("dataset_dir: data/raw", 'dataset_dir: ""',
+         "data.dataset_dir: must be the path of a folder, without line breaks and control"
+         " characters"),
+        ("dataset_dir: data/raw", "dataset_dir: ~/data",
+         "data.dataset_dir: must be the path of a folder, written out, from here or from /"),
+        ("dataset_dir: data/raw", "dataset_dir: s3://bucket/raw",
+         "data.dataset_dir: must be the path of a folder, written out, from here or from /"),
         ("license: apache-2.0", "license: apache2",
          'package.license: the hub knows no licence "apache2"; did you mean apache-2.0? What it'
          " does not list is `other`, with license_name and license_link"),
