@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dvc.repo import Repo
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
@@ -30,6 +29,7 @@ from finery.pipeline.elsewhere import (
 )
 from finery.pipeline.runs import Outcome
 from finery.pipeline.status import StageStatus, reasons_by_lock, status
+from finery.upstream.storage import cache_folder, has_remote
 from flows.stage_task import StageLog, outcome_of, stage_task
 from flows.workers import ClusterError, Kind, check, connected, taking, workers
 
@@ -88,8 +88,7 @@ class Cluster:
 
     def prepare(self) -> list[str]:
         """Check out the commit here too, without any output: dvc.lock alone says what is stale."""
-        with Repo(str(self._root)) as repo:
-            cache = Path(repo.cache.local.path)
+        cache = cache_folder(self._root)
         clean_checkout(self._source.repo, self._source.commit, self._driver, cache)
         pull(self._driver, data_within(self._driver))
         self._before = results(self._root)
@@ -150,11 +149,10 @@ def _commit(root: Path) -> str:
 
 
 def _check_remote(root: Path) -> None:
-    with Repo(str(root)) as repo:
-        if not repo.config["core"].get("remote"):
-            raise ClusterError(
-                "no DVC remote, by which workers exchange outputs; dvc remote add -d NAME URL"
-            )
+    if not has_remote(root):
+        raise ClusterError(
+            "no DVC remote, by which workers exchange outputs; dvc remote add -d NAME URL"
+        )
 
 
 def _origin(root: Path) -> str:

@@ -20,6 +20,12 @@ def cache_folder(root: Path) -> Path:
         return Path(repo.cache.local.path).parent.parent
 
 
+def has_remote(root: Path) -> bool:
+    """Whether the project has a DVC remote by default."""
+    with _repo(root) as repo:
+        return bool(_remote(repo))
+
+
 def restore(root: Path) -> None:
     """Bring outputs and data into the working tree, from the remote what the cache lacks.
 
