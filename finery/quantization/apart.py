@@ -115,10 +115,11 @@ def _work() -> None:
 
 
 def _told(error: BaseException) -> dict[str, Any]:
-    """An error in words; an assertion has none but its own."""
+    """An error in words; one that has none is told by the line that raised it."""
     if isinstance(error, UserError):
         return {"known": True, "said": str(error)}
-    words = str(error) or traceback.extract_tb(error.__traceback__)[-1].line
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    words = str(error) or f"`{last.line}` in {last.name}"
     return {"known": False, "said": f"{type(error).__name__}: {words}"[:LONGEST]}
 
 

@@ -13,8 +13,11 @@ from finery.quantization.quantizer import MORE_ROOM, QuantizerError
 LONGEST = 400  # characters of a reason
 TAIL = 20_000  # bytes of a log in which the last words are
 NO_DISK = re.compile("No space left on device|Disk quota exceeded")
-NO_MEMORY = re.compile(r"MemoryError|out of memory|allocate memory|bad_alloc", re.IGNORECASE)
-NO_NUMBER = re.compile(r"\b(is)?(nan|inf|finite)\b", re.IGNORECASE)
+NO_MEMORY = re.compile(
+    r"MemoryError|out of memory|allocate memory|bad_alloc|failed to map segment", re.IGNORECASE
+)
+NO_NUMBER = re.compile(r"\b(is)?(nan|inf|finite)\b|_compute_best_scale", re.IGNORECASE)
+"""The last is where AWQ gives up, without a word, if every scale that it tries gives NaN."""
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LESS = "calibrate on fewer or shorter samples (data.calibration_samples, data.cutoff_len)"
 

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
+
 from finery.check.settings import check
 from finery.errors import PipelineError, UserError
 from finery.params.recipe import Recipe
@@ -24,6 +26,10 @@ from finery.stage.resume import checkpoint_folder, forget_committed, keep_until_
 from finery.stage.timings import timed
 from finery.stage.under_dvc import end_with_dvc
 
+DISK_FULL = ("No space left on device", "Disk quota exceeded")
+MEMORY_FULL = (
+    "MemoryError", "OutOfMemoryError", "allocate memory", "failed to map segment",
+)  # fmt: skip
 GRACE = 10  # seconds to clean up in, once told to end
 QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -53,10 +59,8 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     except UserError as error:
         sys.exit(_say(name, error, error.exit_status))
     except Exception as error:
-        if not _disk_is_full(error):
+        if (message := _full(error)) is None:
             raise
-        free = f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here"
-        message = f"the disk is full ({free}); make room and run again, nothing is lost"
         sys.exit(_say(name, message, PipelineError.exit_status))
     gc.freeze()  # or Python looks through all of torch for garbage before it ends: a second
     sys.exit(0)
@@ -140,13 +144,24 @@ def _section(parameter: inspect.Parameter, params: Recipe) -> Any:
     return None
 
 
-def _disk_is_full(error: BaseException | None) -> bool:
-    """Libraries wrap ENOSPC in errors of their own (safetensors, pyarrow): read their words."""
+def _full(error: BaseException | None) -> str | None:
+    """In words, if it was the disk or the memory that was full; None if neither.
+
+    Libraries wrap both in errors of their own (safetensors, pyarrow, torch): their words are read.
+    """
     while error is not None:
-        if "No space left on device" in str(error) or "Disk quota exceeded" in str(error):
-            return True
+        words = f"{type(error).__name__}: {error}"
+        if any(sign in words for sign in DISK_FULL):
+            free = f"{shutil.disk_usage('.').free / 1e9:.1f} GB free here"
+            return f"the disk is full ({free}); make room and run again, nothing is lost"
+        if any(sign in words for sign in MEMORY_FULL):
+            free = f"{psutil.virtual_memory().available / 1e9:.1f} GB free now"
+            return (
+                f"the memory is full ({free}); end other programs, or take smaller batches or a"
+                " smaller model, and run again, nothing is lost"
+            )
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 def _say(name: str, message: object, status: int) -> int:

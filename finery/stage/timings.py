@@ -16,7 +16,8 @@ def timed(stage: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     seconds = round(time.monotonic() - start, 2)
-    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)  # the quantizer is a child
+    peak = round(max(resource.getrusage(who).ru_maxrss for who in whose) / 1024)
     TIMINGS.parent.mkdir(exist_ok=True)
     with TIMINGS.open("a") as file:
         record = {"stage": stage, "ended": int(time.time()), "seconds": seconds, "peak_mb": peak}

@@ -222,6 +222,23 @@ def small_disk(project: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True, timeout=30)
 
 
+TAKERS = {
+    "python": "bytearray(1 << 60)",
+    "numpy": "import numpy; numpy.empty(1 << 60, 'uint8')",
+    "torch": "import torch; torch.empty(1 << 60, dtype=torch.uint8)",
+    "pyarrow": "import pyarrow; pyarrow.allocate_buffer(1 << 60)",
+}
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+def test_a_full_memory_is_one_line_and_the_old_outputs_stay(project: Path, taker: str):
+    assert cook(project) == (0, "")
+    status, said = cook(project, TAKERS[taker])
+    assert status == 1
+    assert said.startswith("cook: the memory is full (") and said.count("\n") == 1, said
+    assert files(project / "out") == WHOLE
+
+
 WRITERS = {
     "python": "(dish / 'big').write_bytes(bytes(4_000_000))",
     "shutil": "import shutil; shutil.copyfile('big', dish / 'big')",
