@@ -1,5 +1,6 @@
 """params.yaml, by itself and against the files around it: every problem in one go."""
 
+import os
 from pathlib import Path
 
 from finery import lineage
@@ -17,10 +18,13 @@ from finery.models.chat_template import (
     no_such_template,
     one_of_several,
 )
+from finery.models.load import cpu_has_bf16
 from finery.models.tokens import read_tokens
 from finery.params.schema import Params, ParamsError, load
 
 BASE = Path("models/base")
+GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+"""Where Linux has NVIDIA's, AMD's and, under Windows, any GPU."""
 OWN = "the model's own"
 
 
@@ -39,11 +43,7 @@ def check(path: Path) -> Params:
 
 def notes(params: Params) -> list[str]:
     """What is no problem, but good to know of valid settings."""
-    folder = model_folder(params)
-    names = _template_names(folder) if folder else []
-    if len(names) < 2 or params.model.template_file:
-        return []
-    return [one_of_several(params.model.chat_template or names[0], names)]
+    return [*_template_note(params), *_precision_note(params)]
 
 
 def model_folder(params: Params) -> Path | None:
@@ -59,6 +59,24 @@ def model_folder(params: Params) -> Path | None:
         source = f"path:{local.name}"
     same = _downloaded().get("source", source).partition("@")[0] == source.partition("@")[0]
     return BASE if same and BASE.is_dir() else None
+
+
+def _template_note(params: Params) -> list[str]:
+    folder = model_folder(params)
+    names = _template_names(folder) if folder else []
+    if len(names) < 2 or params.model.template_file:
+        return []
+    return [one_of_several(params.model.chat_template or names[0], names)]
+
+
+def _precision_note(params: Params) -> list[str]:
+    """Not a problem: training may be on another machine, and refuses it there."""
+    if params.train.precision != "bf16" or cpu_has_bf16() or any(map(os.path.exists, GPUS)):
+        return []
+    return [
+        "train.precision: bf16 is only emulated on this machine, where training would refuse it;"
+        " unless it runs on another, set auto"
+    ]
 
 
 def _template_file(params: Params) -> list[str]:

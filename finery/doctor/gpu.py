@@ -1,11 +1,11 @@
 """Whether torch can use the GPUs here."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from finery.doctor.finding import Finding, note, ok, problem
 from finery.doctor.nvidia import Cards
 from finery.doctor.torch_build import UNAVAILABLE, TorchBuild, device_trouble, torch_build
+from finery.models.load import cpu_has_bf16
 from finery.params.schema import Params
 
 OLDEST_DRIVER = {11: 450, 12: 525, 13: 580}
@@ -32,9 +32,7 @@ def gpu(params: Params, cards: Cards | None) -> tuple[list[Finding], bool]:
 
 
 def _none(build: TorchBuild) -> list[Finding]:
-    flags = Path("/proc/cpuinfo")
-    fast = flags.is_file() and "_bf16" in flags.read_text()
-    bf16 = "has" if fast else "lacks"
+    bf16 = "has" if cpu_has_bf16() else "lacks"
     what = f"none: everything runs on the CPU, in float32 (this one {bf16} bf16 instructions)"
     return [note("GPU", f"{what}; torch {build.version}", SLOW)]
 
@@ -89,8 +87,8 @@ def _pip(build: TorchBuild, wheel: str) -> str:
 
 def _precision(params: Params) -> Iterator[Finding]:
     chosen = params.train.precision
-    if chosen == "bf16":  # transformers refuses it
-        what = "train.precision is bf16, which training refuses without a GPU"
+    if chosen == "bf16" and not cpu_has_bf16():
+        what = "train.precision is bf16, which this CPU only emulates and training refuses"
         yield problem("precision", what, "set train.precision: auto in params.yaml")
     elif chosen == "fp16":
         what = "train.precision is fp16, which a CPU only emulates: slow, and losses overflow"

@@ -2,12 +2,15 @@
 
 import logging
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 from finery import lineage
 
+BF16 = re.compile(r"\b(avx512_bf16|amx_bf16|bf16)\b")
+"""What /proc/cpuinfo calls them."""
 CPU_DTYPE = "float32"
 """Half precision on a CPU is emulated: slower than single, and no more exact."""
 
@@ -39,7 +42,14 @@ def compute_dtype() -> str:
 
     if not torch.cuda.is_available():
         return CPU_DTYPE
-    return "bfloat16" if torch.cuda.is_bf16_supported() else "float16"
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if native else "float16"
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU has instructions for bfloat16 (AVX-512 BF16, AMX, or those of ARM)."""
+    facts = Path("/proc/cpuinfo")
+    return facts.is_file() and bool(BF16.search(facts.read_text()))
 
 
 def be_quiet() -> None:

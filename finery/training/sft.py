@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from finery.models.load import compute_dtype, load_model
+from finery.models.load import load_model
 from finery.models.tokenizer import load_tokenizer
-from finery.params.train import Precision, TrainParams
+from finery.params.train import TrainParams
 from finery.training.checkpoints import mark_complete
+from finery.training.precision import training_dtype
 from finery.training.prepared import packed_length, read_samples
 from finery.training.progress import report_progress
 from finery.training.schedule import refuse_schedule
@@ -33,7 +34,8 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
     if length := packed_length(data):
         training, validation = packed(training, length), packed(validation, length)
     refuse_schedule(params, len(training))
-    model = load_model(base, _dtype(params.precision))
+    dtype = training_dtype(params.precision)
+    model = load_model(base, dtype)
     if length:
         refuse_if_samples_meet(model)
 
@@ -42,7 +44,7 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
 
     trainer = Trainer(
         model=model,
-        args=_arguments(params, checkpoints, validate=len(validation) > 0),
+        args=_arguments(params, dtype, checkpoints, validate=len(validation) > 0),
         data_collator=collate if length else None,
         train_dataset=training,
         eval_dataset=validation if len(validation) else None,
@@ -54,11 +56,10 @@ def build_trainer(params: TrainParams, base: Path, data: Path, checkpoints: Path
     return trainer
 
 
-def _arguments(params: TrainParams, checkpoints: Path, validate: bool) -> Any:
+def _arguments(params: TrainParams, dtype: str, checkpoints: Path, validate: bool) -> Any:
     import torch
     from trl import SFTConfig
 
-    dtype = _dtype(params.precision)
     return SFTConfig(
         output_dir=str(checkpoints),
         learning_rate=params.learning_rate,
@@ -72,6 +73,7 @@ def _arguments(params: TrainParams, checkpoints: Path, validate: bool) -> Any:
         max_grad_norm=params.max_grad_norm,
         bf16=dtype == "bfloat16",
         fp16=dtype == "float16",
+        use_cpu=dtype == "bfloat16" and not torch.cuda.is_available(),  # or bf16 is refused
         gradient_checkpointing=params.gradient_checkpointing,
         train_sampling_strategy="group_by_length",
         eval_strategy="steps" if validate else "no",
@@ -99,8 +101,3 @@ def _lora(params: TrainParams) -> Any:
         target_modules=params.lora.target_modules,
         task_type="CAUSAL_LM",
     )
-
-
-def _dtype(precision: Precision) -> str:
-    names = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-    return compute_dtype() if precision == "auto" else names[precision]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from finery.check.settings import check
+from finery.check.settings import GPUS, check, notes
+from finery.models.load import cpu_has_bf16
 from finery.params.schema import ParamsError, load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -96,3 +97,11 @@ def test_the_last_base_model_does_not_stand_in_the_way_of_the_next(project: Path
     assert len(problems()) == 2
     edit(project, (PYPI, "source: hf:acme/wide@main"), (SHA256, ""))
     check(Path("params.yaml"))
+
+
+def test_an_emulated_precision_is_spoken_of(project: Path):
+    emulated = not cpu_has_bf16() and not any(Path(file).exists() for file in GPUS)
+    for precision, said in (("auto", False), ("bf16", emulated)):
+        edit(project, ("precision: auto", f"precision: {precision}"))
+        found = notes(check(Path("params.yaml")))
+        assert ["only emulated" in note for note in found] == [True] * said
