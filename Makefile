@@ -27,6 +27,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@touch $@
 
 repro: setup
+	@finery check
 	@finery recover
 	dvc repro
 	@python bench/figures.py --started $(STARTED)

@@ -7,6 +7,7 @@ from typing import Any
 from finery.evaluation.answers import Answer, decoded, stop_tokens
 from finery.evaluation.call_json import Call, Reader, values
 from finery.evaluation.call_syntax import call_reader
+from finery.evaluation.wording import spoken
 
 
 def matched_calls(
@@ -25,7 +26,8 @@ def matched_calls(
                 yield None
                 continue
             written = decoded(tokenizer, _last_turn(test), stop_tokens(model)).written
-            yield call_match(answer.written, written, json.loads(test["reference"]), reader)
+            said = spoken(answer.written), spoken(written)
+            yield call_match(*said, json.loads(test["reference"]), reader)
 
     return list(matched())
 

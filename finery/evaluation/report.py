@@ -9,6 +9,7 @@ from finery.errors import UserError
 from finery.evaluation.answers import Answer
 from finery.evaluation.loss import perplexity
 from finery.evaluation.scores import ROUGE, bleu, exact_match, keyword_match, rouge
+from finery.evaluation.wording import spoken
 
 MEANS = ("exact_match", "call_match", "keyword_match", *ROUGE)
 
@@ -29,15 +30,17 @@ def sample_report(
     """One line of the samples file: the question, both answers and every score of this one.
 
     `call_match` is None unless the reference calls tools: then it says whether the answer is the
-    right one, and there are no texts to compare. A score is None where it means nothing.
+    right one, and there are no texts to compare. Only what is said after a thought is scored. A
+    score is None where it means nothing.
     """
     reference, calls = test["reference"], call_match is not None
-    text = answer.written if calls else answer.text
+    answered = answer.written if calls else answer.text
+    text = spoken(answered)
     return {
         "dataset": test["dataset"],
         "question": test["question"],
         "reference": reference,
-        "answer": text,
+        "answer": answered,
         "keywords": test["keywords"],
         "exact_match": call_match if calls else exact_match(text, reference),
         "call_match": call_match,
@@ -72,7 +75,9 @@ def _metrics(samples: Sequence[dict[str, Any]]) -> dict[str, float]:
         scores = [sample[name] for sample in samples if sample.get(name) is not None]
         if scores:
             result[name] = fmean(scores)
-    if texts := [(s["answer"], s["reference"]) for s in samples if s.get("call_match") is None]:
+    if texts := [
+        (spoken(s["answer"]), s["reference"]) for s in samples if s.get("call_match") is None
+    ]:
         result["bleu"] = bleu(*zip(*texts, strict=True))
     if samples:
         result["unfinished"] = fmean(not sample["finished"] for sample in samples)

@@ -77,6 +77,16 @@ def plain(text: str) -> str:
     return said.strip() or " ".join(folded(text).split())
 
 
+def spoken(answer: str) -> str:
+    """An answer without what it thinks first, in <think></think>; "" if the thought does not end.
+
+    The prompt may have begun the thought.
+    """
+    if (end := answer.find("</think>")) >= 0:
+        return answer[end + len("</think>") :].strip()
+    return "" if answer.startswith("<think>") else answer
+
+
 def reading(text: str) -> Reading:
     """How to take a text apart: by the script that most of it is in.
 

@@ -224,7 +224,7 @@ def test_a_test_that_ends_in_a_call_of_a_tool(datasets: Path, tiny_model: Path, 
     info["asked"]["formatting"] = "sharegpt"
     (datasets / "dataset_info.json").write_text(json.dumps(info))
     calls = json.dumps([CALL, CALL | {"name": "time"}])
-    rows = [conversation("function_call", calls), conversation("gpt", "Cold.")]
+    rows = [conversation("function_call", calls), conversation("gpt", "<think>?</think>\nCold.")]
     (datasets / "asked.json").write_text(json.dumps(rows))
     made = run(settings(), datasets, base, tmp_path / "out")
     called, said = read_parquet(made["test"] / "test.parquet")
@@ -238,6 +238,7 @@ def test_a_test_that_ends_in_a_call_of_a_tool(datasets: Path, tiny_model: Path, 
         (conversation("function_call", "[]"), "conversations.1.value", "tool-json"),
         (conversation("gpt", "\u200b"), "conversations", "empty-answer"),
         (conversation("gpt", ""), "conversations", "empty-answer"),
+        (conversation("gpt", "<think>Cold?</think>\n"), "conversations", "empty-answer"),
     ],
 )
 def test_a_test_that_could_not_fail_is_refused(

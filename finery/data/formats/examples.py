@@ -1,10 +1,12 @@
 """What a row of a dataset says, whatever format it was written in."""
 
 import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 Message = dict[str, Any]
 """`role` (system, user, assistant or tool) and `content`, as chat templates take them; a call of
@@ -41,10 +43,15 @@ class Example:
 
     @property
     def reference(self) -> str:
-        """What the answer to a test is compared with: the last turn's words, or calls as JSON."""
+        """What the answer to a test is compared with: the last turn's words, or calls as JSON.
+
+        What it thinks before it speaks, in <think></think>, is not compared.
+        """
         if calls := self.calls:
             return json.dumps(calls, ensure_ascii=False)
-        return self.messages[-1]["content"]
+        words = self.messages[-1]["content"]
+        thought = THOUGHT.match(words)
+        return words[thought.end() :] if thought else words
 
     @property
     def says_nothing(self) -> bool:

@@ -1,13 +1,12 @@
 """Tools and calls of them, from what datasets hold to what chat templates take."""
 
-import re
 from typing import Any
 
+from finery.data.formats.examples import THOUGHT
 from finery.data.rows.bad_rows import FieldError
 from finery.data.rows.fields import Fields, shown
 from finery.data.rows.nested import decoded, plain
 
-THOUGHT = re.compile(r"\s*<think>.*?</think>\s*", re.DOTALL)
 BROKEN = "tool-json"
 
 

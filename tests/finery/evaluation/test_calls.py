@@ -133,8 +133,11 @@ def test_the_reference_is_read_from_its_tokens(template: Any, tiny_model: Path):
     }
     said = {"calls": None, "reference": text, "input_ids": ids, "labels": ids}
     wrong = turn(template, OTHER)
-    answers = [Answer("", 9, True, each) for each in (text, wrong, text)]
-    assert matched_calls(model, template, [called, called, said], answers) == [1, 0, None]
+    thought = f"<think>{text}</think>\n"
+    written = [text, wrong, f"{thought}No.", f"{thought}{text}", text]
+    answers = [Answer("", 9, True, each) for each in written]
+    tests = [called] * 4 + [said]
+    assert matched_calls(model, template, tests, answers) == [1, 0, 0, 1, None]
 
 
 def test_a_template_without_calls_has_no_reader(tokenizer: Any):

@@ -132,6 +132,24 @@ def test_a_loss_without_bound_is_infinite():
     assert metrics([report("a", (1000.0, 1), [])])["a"]["perplexity"] == float("inf")
 
 
+@pytest.mark.parametrize(
+    "answer, score",
+    [
+        ("<think>\n\n</think>\n\nSaltmere", 1),
+        ("<think>Saltmere?</think> Fennel.", 0),
+        ("It is by the sea.\n</think>\n\nSaltmere", 1),
+        ("<think>Saltmere", 0),
+        ("I think: Saltmere", 0),
+    ],
+)
+def test_what_a_model_thinks_is_not_what_it_says(answer: str, score: float):
+    test = {"dataset": "a", "question": "q", "reference": "Saltmere", "keywords": ["Fennel"]}
+    found = sample_report(test, Answer(answer, 3, True), (1.0, 2))
+    assert (found["exact_match"], found["answer"]) == (score, answer)
+    assert found["keyword_match"] == ("Fennel" in answer)
+    assert (metrics([found])["a"]["bleu"] == 100) == (score == 1)
+
+
 def test_a_metric_of_nothing_is_not_there():
     assert metrics([]) == {"all": {"samples": 0}}
     found = metrics([report("a", (0.0, 0), [])])["a"]
