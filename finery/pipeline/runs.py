@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from finery.to_json import to_json
+
 RUNS = Path(".finery/runs.jsonl")
 
 
@@ -28,20 +30,21 @@ def record(run: str, outcomes: Sequence[Outcome], root: Path = Path()) -> None:
     file.parent.mkdir(exist_ok=True)
     stages = [asdict(outcome) for outcome in outcomes]
     line = {"run": run, "ended": int(time.time()), "stages": stages}
-    with file.open("a", encoding="utf-8") as stream:  # what a full disk cut ends at the new line
-        stream.write("\n" + json.dumps(line, ensure_ascii=False))
+    with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write("\n" + to_json(line))  # what a full disk cut ends at the new line
 
 
 def outcomes_of(run: str, root: Path = Path()) -> list[Outcome]:
     """The outcomes of a run by its id; none if it did not come to its end."""
     file = root / RUNS
     lines = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
-    runs = {found["run"]: found["stages"] for found in _whole(lines.splitlines())}
+    runs = {found["run"]: found["stages"] for found in _whole(lines.split("\n"))}
     return [Outcome(**stage) for stage in runs.get(run, [])]
 
 
 def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """The lines that a kill or a full disk did not cut."""
+    """The lines that a kill or a full disk did not cut; a cut one may be JSON still, as 1 of 12."""
     for line in lines:
         with suppress(ValueError):
-            yield json.loads(line)
+            if isinstance(found := json.loads(line), dict) and {"run", "stages"} <= found.keys():
+                yield found

@@ -77,8 +77,10 @@ def _keyed(dataset: str, samples: Sequence[Sample]) -> Iterator[tuple[tuple, Sam
 
 def _score(name: str, sample: Sample) -> float | None:
     if name == "loss":
-        loss = sample["loss"]
-        return None if loss is None else loss * sample["reference_tokens"]
+        loss, tokens = sample["loss"], sample["reference_tokens"]
+        if loss is None:  # of an empty answer there is none; of any other it was no number
+            return math.nan if tokens else None
+        return loss * tokens
     if name == "unfinished":
         return float(not sample["finished"])
     return sample.get(name)

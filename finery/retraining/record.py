@@ -14,8 +14,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from finery.retraining.errors import AnotherRun
+from finery.to_json import to_json
 
 RETRAINS = Path(".finery/retrains.jsonl")
 ROOM = Path(".finery/retrains.room")
@@ -104,7 +106,8 @@ def history(root: Path) -> list[Run]:
     """All retrainings of the project, oldest first."""
     known, runs = {each.name for each in fields(Run)}, {}
     for line in _lines(root / RETRAINS):
-        runs[line["id"]] = Run(**{key: value for key, value in line.items() if key in known})
+        if isinstance(line, dict) and {"id", "started"} <= line.keys():
+            runs[line["id"]] = Run(**{key: value for key, value in line.items() if key in known})
     return list(runs.values())
 
 
@@ -116,10 +119,11 @@ def _end_interrupted(root: Path) -> None:
             end(root, run)
 
 
-def _lines(file: Path) -> Iterator[dict]:
+def _lines(file: Path) -> Iterator[Any]:
     if not file.exists():
         return
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    text = file.read_text(encoding="utf-8", errors="replace")
+    for line in text.split("\n"):  # splitlines() would break them at U+2028, inside a name
         try:
             yield json.loads(line)
         except ValueError:  # a kill or a full disk cut it in the middle
@@ -128,7 +132,7 @@ def _lines(file: Path) -> Iterator[dict]:
 
 def _append(root: Path, run: Run) -> None:
     """On a full disk, in the room that was kept for it."""
-    text = "\n" + json.dumps(asdict(run), ensure_ascii=False)
+    text = "\n" + to_json(asdict(run))
     try:
         _write(root / RETRAINS, text)
     except OSError as error:
@@ -139,8 +143,11 @@ def _append(root: Path, run: Run) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    """The new line comes first: whatever was cut before it ends there."""
-    with file.open("a", encoding="utf-8") as stream:
+    """The new line comes first: whatever was cut before it ends there.
+
+    A file name that is no UTF-8 is written as JSON escapes what it cannot say.
+    """
+    with file.open("a", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())

@@ -15,3 +15,11 @@ def test_a_line_cut_by_a_full_disk_costs_that_line_alone(tmp_path: Path) -> None
     assert outcomes_of("first", tmp_path) == first
     assert outcomes_of("second", tmp_path) == second
     assert outcomes_of("cut", tmp_path) == []
+
+
+def test_what_a_stage_said_is_no_end_of_line(tmp_path: Path) -> None:
+    said = [Outcome("prepare", "failed", "data/a\u2028b\udcff.json: row 3\x85")]
+    record("first", said, tmp_path)
+    with (tmp_path / RUNS).open("a") as file:
+        file.write("\n17\n[]\n{}")
+    assert outcomes_of("first", tmp_path) == said

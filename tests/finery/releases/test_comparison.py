@@ -109,7 +109,7 @@ def test_no_samples_of_a_dataset_are_no_comparison():
         compare(MINE, THEIRS, params("handbook_test.loss"))
 
 
-@pytest.mark.parametrize("broken", [math.nan, math.inf])
+@pytest.mark.parametrize("broken", [math.nan, math.inf, None])
 def test_a_score_that_is_no_number_is_never_good_enough(broken: float):
     mine = [*MINE[:3], MINE[3] | {"loss": broken}]
     with pytest.raises(ReleaseError, match="no finite score"):

@@ -1,5 +1,6 @@
 """Every retraining is on record, whatever became of it."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -58,6 +59,18 @@ def test_half_a_line_costs_that_line_alone(tmp_path: Path) -> None:
     with recorded(tmp_path) as run:
         run.outcome = "released"
     assert [run.outcome for run in history(tmp_path)] == ["worse", "released"]
+
+
+def test_every_line_is_json_whatever_a_reason_says(tmp_path: Path) -> None:
+    said = 'data/\udcff.json, \u2028 and \x1c: no "UTF-8"'
+    with recorded(tmp_path) as run:
+        run.outcome, run.reason, run.changed = "bad data", said, [said]
+    with (tmp_path / RETRAINS).open("a") as file:
+        file.write('\nnull\n{"id": "without the rest"}\n[1]')
+    (found,) = history(tmp_path)
+    assert found.changed == [said]
+    lines = (tmp_path / RETRAINS).read_text(encoding="utf-8").split("\n")
+    assert [json.loads(line, parse_constant=pytest.fail) for line in filter(None, lines)]
 
 
 def test_only_one_at_a_time(tmp_path: Path) -> None:
