@@ -1,38 +1,35 @@
-"""Whether releases and retraining, which commit and tag, can."""
+"""Whether git answers, which packages name their commit by, and releases and retraining can tag."""
 
-import subprocess
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from finery.doctor.finding import Finding, note, ok
+from finery.doctor.finding import Finding, note, ok, problem
+from finery.git import GitError, answer, head, root
 
-SECONDS = 5
+WITHOUT = "no retraining, no releases"
 
 
 def git() -> Iterator[Finding]:
-    """A repository, and a name to commit under."""
+    """A repository that git reads, and a name to commit under."""
+    here = Path()
     try:
-        inside = _git("rev-parse", "--show-toplevel")
-    except FileNotFoundError:
-        yield note("git", "not installed: no retraining, no releases", "install git")
+        top = root(here)
+        missing = [key for key in ("user.name", "user.email") if top and not _config(here, key)]
+        commit = (head(here) or "no commit yet")[:8] if top else ""
+    except GitError as error:
+        what, _, advice = str(error).removeprefix("git: ").rpartition("; ")
+        yield problem("git", f"{what}: no packages, {WITHOUT}", advice)
         return
-    if inside.returncode:
-        yield _no_repository(inside.stderr)
-    elif missing := [key for key in ("user.name", "user.email") if _git("config", key).returncode]:
+    if top is None:
+        advice = "git init" if shutil.which("git") else "install git, and git init"
+        yield note("git", f"no repository here: {WITHOUT}", advice)
+    elif missing:
         advice = "; ".join(f'git config --global {key} "..."' for key in missing)
-        yield note("git", f"{' and '.join(missing)} not set: no retraining, no releases", advice)
+        yield note("git", f"{' and '.join(missing)} not set: {WITHOUT}", advice)
     else:
-        head = _git("rev-parse", "--short", "HEAD").stdout.strip() or "no commit yet"
-        yield ok("git", f"{inside.stdout.strip()} at {head}")
+        yield ok("git", f"{top} at {commit}")
 
 
-def _no_repository(said: str) -> Finding:
-    if "dubious ownership" in said:
-        advice = f"git config --global --add safe.directory {Path.cwd()}"
-        return note("git", "refuses this folder: it belongs to another user", advice)
-    return note("git", "no repository here: no retraining, no releases", "git init")
-
-
-def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["git", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+def _config(here: Path, key: str) -> str | None:
+    return answer(here, "config", key)

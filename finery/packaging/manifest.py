@@ -1,14 +1,13 @@
 """MANIFEST.json: every file of a package by SHA-256 and size, and what it was made from."""
 
 import hashlib
-import json
-import math
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from finery.packaging.errors import PackageError
+from finery.to_json import finite, to_json
 
 MANIFEST = "MANIFEST.json"
 
@@ -48,8 +47,8 @@ def write_manifest(package: Path, **facts: Any) -> Manifest:
         file.relative_to(package).as_posix() for file in package.rglob("*") if file.is_file()
     )
     entries = [entry(package, path) for path in paths if path != MANIFEST]
-    manifest = Manifest(**_finite(facts), files=entries)
-    text = json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False, allow_nan=False)
+    manifest = Manifest(**finite(facts), files=entries)
+    text = to_json(manifest.model_dump(), indent=2)
     (package / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return manifest
 
@@ -77,12 +76,3 @@ def entry(package: Path, path: str) -> Entry:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Entry(path=path, sha256=digest, size=file.stat().st_size)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: null stands for it, so that every reader can read the manifest."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

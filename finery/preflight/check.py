@@ -1,7 +1,8 @@
-"""`finery check`: params.yaml by itself, against the model, and against the datasets."""
+"""`finery check`: params.yaml by itself, against the model, the datasets and git."""
 
 from pathlib import Path
 
+from finery import git
 from finery.check.settings import check as check_settings
 from finery.params.schema import Params, ParamsError, load
 from finery.preflight.rules import unmeasurable
@@ -19,6 +20,10 @@ def check(path: Path) -> Params:
     except ParamsError as error:
         problems += error.problems
     problems += [f"{path}: {problem}" for problem in unmeasurable(params)]
+    try:
+        git.head(Path())  # packages name it, and are not made where git refuses to
+    except git.GitError as error:
+        problems.append(str(error))
     if problems:
         raise ParamsError(problems)
     return params

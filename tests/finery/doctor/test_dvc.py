@@ -61,6 +61,27 @@ def test_no_git_repository(project: Path):
     assert only(git()).advice == "git init"
 
 
+def test_a_repository_that_git_does_not_read(project: Path):
+    """It would be found by the last stage, which names the commit."""
+    Path(".git/HEAD").unlink()
+    found = only(git())
+    assert (found.level, found.advice) == (
+        "problem",
+        f"`git -C {project} fsck` says what is damaged",
+    )
+    assert found.what.startswith("not a git repository") and "no packages" in found.what
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_another_user(project: Path):
+    os.chown(".", 4321, 4321)
+    found = only(git())
+    assert (found.level, found.advice) == (
+        "problem", f"if you trust it: git config --global --add safe.directory {project}",
+    )  # fmt: skip
+    assert found.what.startswith(f"detected dubious ownership in repository at '{project}'")
+
+
 def test_nobody_to_commit_as(project: Path, monkeypatch: pytest.MonkeyPatch):
     assert only(git()).level == "ok"
     subprocess.run(["git", "config", "--unset", "user.email"], check=True)
