@@ -29,7 +29,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def tests(**datasets: list) -> None:
+def write(**datasets: list) -> None:
     info = {name: {"file_name": f"{name}.json"} for name in datasets}
     for name in datasets:
         info[name] |= {"formatting": "sharegpt"} if "turns" in name else {}
@@ -56,7 +56,7 @@ def problems() -> list[str]:
 
 
 def test_keywords_that_no_row_has(project: Path):
-    tests(bare=[PLAIN] * 3, words=[PLAIN, WORDS])
+    write(bare=[PLAIN] * 3, words=[PLAIN, WORDS])
     params(["bare", "words"], ["words.keyword_match", "all.keyword_match", "bare.keyword_match"],
            release="bare.keyword_match")  # fmt: skip
     lacking = (
@@ -75,7 +75,7 @@ def test_keywords_that_no_row_has(project: Path):
 
 
 def test_calls_and_texts(project: Path):
-    tests(bare=[PLAIN], turns=[CALL, TEXT], call_turns=[CALL])
+    write(bare=[PLAIN], turns=[CALL, TEXT], call_turns=[CALL])
     params(["bare", "turns", "call_turns"], [
         "bare.call_match", "turns.call_match", "turns.bleu", "call_turns.call_match",
         "call_turns.rougeL", "call_turns.exact_match", "call_turns.loss", "all.bleu",
@@ -89,7 +89,7 @@ def test_calls_and_texts(project: Path):
 
 
 def test_only_the_rows_that_are_used_count(project: Path):
-    tests(words=[PLAIN, PLAIN, WORDS])
+    write(words=[PLAIN, PLAIN, WORDS])
     params(["words"], ["words.keyword_match"], max_samples=2)
     assert len(problems()) == 1
     params(["words"], ["words.keyword_match"], max_samples=3)
@@ -98,7 +98,7 @@ def test_only_the_rows_that_are_used_count(project: Path):
 
 @pytest.mark.parametrize("written", [None, "[{", '[{"instruction": 3, "output": "a"}'])
 def test_what_cannot_be_read_is_told_when_it_is_used(project: Path, written: str | None):
-    tests(bare=[PLAIN])
+    write(bare=[PLAIN])
     file = Path("data/raw/bare.json")
     file.unlink() if written is None else file.write_text(written)
     params(["bare"], ["bare.keyword_match"])
@@ -112,7 +112,7 @@ def test_a_dataset_elsewhere_is_not_asked_for(project: Path):
 
 
 def test_a_large_dataset_is_not_read_to_its_end(project: Path):
-    tests(bare=[PLAIN])
+    write(bare=[PLAIN])
     params(["bare"], ["bare.keyword_match"])
     for rows, found in ((LOOKED_AT, 0), (LOOKED_AT - 1, 1)):
         Path("data/raw/bare.json").write_text(f"{json.dumps(PLAIN)}\n" * rows)
@@ -120,7 +120,7 @@ def test_a_large_dataset_is_not_read_to_its_end(project: Path):
 
 
 def test_all_problems_in_one_go(project: Path):
-    tests(bare=[PLAIN])
+    write(bare=[PLAIN])
     params(["bare"], ["bare.keyword_match"])
     yaml = YAML()
     settings = yaml.load(Path("params.yaml"))
