@@ -4,6 +4,7 @@ from pathlib import Path
 
 from finery import lineage
 from finery.data.prepared import read_parquet
+from finery.merging.adapter import refuse_unfit_adapter
 from finery.merging.lora import merge_lora
 from finery.models.files import carry_along, save_model
 from finery.models.finite import insist_on_numbers
@@ -22,6 +23,7 @@ def merge(
     `data` is the calibration folder of the prepared data; its first samples are the probes.
     """
     be_quiet()
+    refuse_unfit_adapter(adapter, base)
     insist_on_numbers(base, "take another revision, or another model (model.source)")
     insist_on_numbers(adapter, "train with a smaller train.learning_rate")
     samples = read_parquet(data / "calibration.parquet")[:PROBES]

@@ -1,0 +1,101 @@
+"""Whether an adapter folder is whole, safe to load and made for this base, asked before PEFT."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from finery import lineage
+from finery.errors import UserError
+
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+AGAIN = "run `dvc repro -f train`"
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class AdapterError(UserError):
+    """The adapter is damaged, unsafe or another base model's."""
+
+
+class Config(BaseModel):
+    """What merging reads of adapter_config.json; PEFT knows the rest."""
+
+    peft_type: Literal["LORA"]
+    base_model_name_or_path: str | None = None
+    r: Annotated[int, Field(ge=1, strict=True)] = 8
+    lora_alpha: Number = 8
+    lora_dropout: Annotated[Number, Field(ge=0, le=1)] = 0
+    target_modules: str | list[str] | None = None
+    rank_pattern: dict[str, Annotated[int, Field(ge=1, strict=True)]] = {}
+    alpha_pattern: dict[str, Number] = {}
+
+
+def refuse_unfit_adapter(adapter: Path, base: Path) -> None:
+    """Raises `AdapterError` if the adapter cannot or must not be loaded, or has another base."""
+    _refuse_pickled(adapter)
+    config = _config(adapter)
+    _refuse_damaged(adapter / WEIGHTS)
+    _refuse_other_base(adapter, base, config.base_model_name_or_path)
+
+
+def _refuse_other_base(adapter: Path, base: Path, name: str | None) -> None:
+    """By the hashes in the lineage of both, if they have one, and by the name in the adapter."""
+    given, own = (_json(each / lineage.LINEAGE).get("download", {}) for each in (base, adapter))
+    trained_on = own.get("weights")
+    if trained_on and given.get("weights") not in (None, trained_on):
+        source = own.get("source", "another base model")
+        raise AdapterError(f"{adapter}: trained on other weights ({source}) than {base}; {AGAIN}")
+    known = str(given.get("source", "unknown")).partition("@")[0]
+    if name is not None and Path(name).resolve() != base.resolve() and name not in known:
+        raise AdapterError(
+            f"{adapter / CONFIG}: base_model_name_or_path: {name} is another model than {base}"
+            f" ({known}); {AGAIN}"
+        )
+
+
+def _refuse_pickled(adapter: Path) -> None:
+    for pattern in PICKLED:
+        for file in sorted(adapter.glob(pattern)):
+            raise AdapterError(
+                f"{file}: pickled weights are refused, they can run code when they are loaded;"
+                f" convert them to {WEIGHTS}, or {AGAIN}"
+            )
+
+
+def _config(adapter: Path) -> Config:
+    file = adapter / CONFIG
+    if not file.exists():
+        raise AdapterError(f"{file}: missing; {AGAIN}")
+    try:
+        return Config.model_validate(_json(file))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise AdapterError(f"{file}: {key}: {first['msg']}; {AGAIN}") from None
+
+
+def _refuse_damaged(file: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            names = list(tensors.keys())
+    except FileNotFoundError:
+        raise AdapterError(f"{file}: missing; {AGAIN}") from None
+    except (SafetensorError, OSError) as error:
+        raise AdapterError(f"{file}: truncated or damaged ({error}); {AGAIN}") from None
+    if not names:
+        raise AdapterError(f"{file}: holds no weights; {AGAIN}")
+
+
+def _json(file: Path) -> dict[str, Any]:
+    """A JSON object; an empty one if there is no such file."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except ValueError as error:
+        raise AdapterError(f"{file}: not JSON ({error}); {AGAIN}") from None
+    if not isinstance(value, dict):
+        raise AdapterError(f"{file}: not a JSON object; {AGAIN}")
+    return value
