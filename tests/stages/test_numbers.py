@@ -1,15 +1,18 @@
 """A model with a weight that is no number stops at the stage that would read it, in one line."""
 
+import json
 import math
 import shutil
 from pathlib import Path
 
 import pytest
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from finery import lineage
 from finery.data.prepared import write_parquet
 from finery.models.finite import WeightError
+from finery.models.load import load_model
 from finery.params.evaluate import EvaluateParams
 from finery.params.merge import MergeParams
 from finery.params.quantize import GptqParams, QuantizeParams
@@ -44,6 +47,14 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.fixture
+def adapter(tiny_model: Path, tmp_path: Path) -> Path:
+    """An adapter as PEFT begins it."""
+    model = get_peft_model(load_model(tiny_model, "float32"), LoraConfig(r=2))
+    model.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
 def test_evaluate(broken: Path, tmp_path: Path):
     outputs = {"samples": tmp_path / "samples.jsonl", "metrics": tmp_path / "metrics.json"}
     (tmp_path / "tests").mkdir()
@@ -51,16 +62,23 @@ def test_evaluate(broken: Path, tmp_path: Path):
         evaluate(EvaluateParams(), broken, tmp_path / "tests", **outputs)
 
 
-def test_merge(broken: Path, data: Path, tmp_path: Path):
+def test_merge(broken: Path, adapter: Path, data: Path, tmp_path: Path):
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = None
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
     outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
     with pytest.raises(WeightError, match=rf"{TENSOR} holds .*; take another .*\(model.source\)"):
-        merge(MergeParams(), broken, tmp_path, data, **outputs)
+        merge(MergeParams(), broken, adapter, data, **outputs)
 
 
-def test_merge_of_a_broken_adapter(broken: Path, tiny_model: Path, data: Path, tmp_path: Path):
+def test_merge_of_a_broken_adapter(tiny_model: Path, adapter: Path, data: Path, tmp_path: Path):
+    weights = load_file(adapter / "adapter_model.safetensors")
+    name = sorted(weights)[-1]
+    weights[name][1, 1] = math.nan
+    save_file(weights, adapter / "adapter_model.safetensors")
     outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
-    with pytest.raises(WeightError, match=f"{TENSOR} holds .*; train with a smaller train.learni"):
-        merge(MergeParams(), tiny_model, broken, data, **outputs)
+    with pytest.raises(WeightError, match=f"{name} holds .*; train with a smaller train.learning"):
+        merge(MergeParams(), tiny_model, adapter, data, **outputs)
 
 
 @pytest.fixture
