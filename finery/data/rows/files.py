@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from finery.data.errors import DataError
 from finery.data.rows.bad_rows import BadRow
+from finery.data.rows.csv_rows import csv_rows
 from finery.data.rows.json_rows import element_rows, line_rows
 from finery.data.rows.lines import TOO_LONG, first_character, lines, not_utf8
 from finery.data.rows.strict_json import Note
-from finery.data.rows.table_rows import arrow_rows, csv_rows, parquet_rows
+from finery.data.rows.table_rows import arrow_rows, parquet_rows
 
 TYPES = {
     ".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet",

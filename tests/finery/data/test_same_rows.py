@@ -198,3 +198,75 @@ def test_every_kind_of_file_gives_the_same_tokens(tmp_path: Path, renderer: Rend
         found = [read, tokens(renderer, read)]
         expected = expected or found
         assert found == expected, kind
+
+
+def recast(kind: Any, text: Any, listing: Any) -> Any:
+    """An Arrow type with its texts and lists of another type."""
+    if pa.types.is_string(kind):
+        return text
+    if pa.types.is_list(kind):
+        return listing(recast(kind.value_type, text, listing))
+    if pa.types.is_struct(kind):
+        return pa.struct([(each.name, recast(each.type, text, listing)) for each in kind])
+    return kind
+
+
+@pytest.mark.parametrize(
+    "text, listing",
+    [
+        (pa.large_string(), pa.large_list),
+        (pa.string_view(), pa.list_view),
+        (pa.dictionary(pa.int32(), pa.string()), pa.list_),
+    ],
+)
+@pytest.mark.parametrize("shape", ["texts alone", "tools as structs", "preferences"])
+def test_texts_and_lists_of_every_type_of_arrow(
+    tmp_path: Path, renderer: Renderer, shape: str, text: Any, listing: Any
+):
+    entry, rows = SHAPES[shape]
+    write(tmp_path / "d.json", rows)
+    expected = tokens(renderer, examples(tmp_path / "d.json", entry))
+    inferred = pa.Table.from_pylist(rows).schema
+    schema = pa.schema([(each.name, recast(each.type, text, listing)) for each in inferred])
+    assert schema != inferred
+    kinds = ("file.arrow", "stream.arrow", "parquet")  # which has no views to write
+    for kind in kinds[: 2 if text == pa.string_view() else 3]:
+        write(tmp_path / f"d.{kind}", rows, schema)
+        assert tokens(renderer, examples(tmp_path / f"d.{kind}", entry)) == expected, kind
+
+
+def test_maps_are_objects(tmp_path: Path, renderer: Renderer):
+    """Maps have the keys of each row alone, in its own order."""
+    texts = pa.map_(pa.string(), pa.string())
+    call = pa.struct([("function", pa.struct([("name", pa.string()), ("arguments", texts)]))])
+    turn = pa.struct([("role", pa.string()), ("content", pa.string()),
+                      ("tool_calls", pa.list_(call))])  # fmt: skip
+    described = pa.struct([("type", pa.string()), ("properties", pa.map_(pa.string(), texts))])
+    tool = pa.struct([("name", pa.string()), ("parameters", described)])
+    schema = pa.schema([("said", pa.list_(turn)), ("tools", pa.list_(tool))])
+    made = weather(code={"description": "of it", "type": "string"})
+    made = {"name": "weather", "parameters": {"type": "object",
+            "properties": made["parameters"]["properties"]}}  # fmt: skip
+    rows = [{"said": turns(("weather", {"x": "1", "city": "Oslo"})), "tools": [made]},
+            {"said": turns(("weather", {"city": "Oslo", "x": None})), "tools": []}]  # fmt: skip
+    for row in rows:
+        for each in row["said"]:
+            each.pop("tool_call_id", None)
+            for called in each.get("tool_calls", ()):
+                called.pop("id")
+    write(tmp_path / "d.json", rows)
+    expected = tokens(renderer, examples(tmp_path / "d.json", OPENAI))
+    for kind in ("parquet", "file.arrow"):
+        write(tmp_path / f"d.{kind}", rows, schema)
+        assert tokens(renderer, examples(tmp_path / f"d.{kind}", OPENAI)) == expected, kind
+
+
+@pytest.mark.parametrize("number, said", [(7, "7"), (7.0, "7.0"), (True, "true")])
+def test_numbers_are_what_their_column_holds(tmp_path: Path, number: Any, said: str):
+    """A column of integers that has become one of floats, as pandas makes it, says 7.0."""
+    rows = [{"said": turns(("f", {"x": number})), "tools": None}]
+    for kind in FORMATS:
+        write(tmp_path / f"d.{kind}", rows)
+        (example,) = examples(tmp_path / f"d.{kind}", OPENAI)
+        called = example.messages[1]["tool_calls"][0]["function"]["arguments"]
+        assert json.dumps(called) == f'{{"x": {said}}}', kind

@@ -133,6 +133,10 @@ def test_an_array_in_any_pieces_is_what_json_says(
         ("d.csv", 'a\n"b\n', ":2: not CSV: unexpected end of data; quote it as CSV"),
         ("d.csv", "a\n", ": has no rows"),
         ("d.csv", "a,b,a\n1,2,3\n", ": column 'a' is there twice; rename one"),
+        ("d.csv", "a;b;c\n1;2;3\n", ": the header is one cell, 'a;b;c', with semicolons in it;"
+         " save the file with commas between the cells"),
+        ("d.csv", "a\tb\n1\t2\n", ": the header is one cell, 'a\\tb', with tabs in it;"
+         " save the file with commas between the cells"),
         ("d.tsv", "a\n1\n", ": .tsv: cannot be read; use .json, .jsonl, .csv, .parquet, .arrow,"
          " .txt"),
         ("d", "[]", ": no suffix: cannot be read; use .json, .jsonl, .csv, .parquet, .arrow, .txt"),
