@@ -118,7 +118,7 @@ def _measure(rule: Rule, metrics: Mapping[str, Any], files: Mapping[str, Path]) 
 
 
 def _metric(metrics: Any, name: str, file: Path) -> float:
-    dataset, _, key = name.partition(".")
+    dataset, _, key = name.rpartition(".")
     if dataset not in metrics:
         raise MetricsError(f"{file}: no dataset {dataset}; it has {_names(metrics)}")
     if key not in _keys(metrics[dataset]):

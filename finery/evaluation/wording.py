@@ -15,15 +15,18 @@ UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanma
 BY_LETTER = r"\p{Hiragana}\p{Katakana}ー\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 """Japanese, Korean and others whose words take a dictionary to find that is not at hand."""
 WORD = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{UNSPACED}]]"
-SYMBOL = r"\p{S}*/^%&@#_\\§-"
-"""They say something wherever they stand: +5, C#, 5 %, a/b."""
+SYMBOL = r"\p{S}*/^%٪؉&@#_\\§′-"
+"""They say something wherever they stand: +5, C#, 5 %, 5′, a/b."""
 OPERAND = rf"[\p{{N}}\p{{Sc}}()\[\]%]|(?<!{WORD})\p{{L}}(?!{WORD})"
 
 INVISIBLE = regex.compile(
     r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
 )
 LOOKALIKES = str.maketrans(
-    dict.fromkeys("‘’ʼ´′‛", "'") | dict.fromkeys("‐‑‒–−﹘﹣－", "-") | dict.fromkeys("—―", " — ")
+    dict.fromkeys("‘’ʼ´‛", "'")
+    | dict.fromkeys("‐‑‒–−﹘﹣－", "-")
+    | dict.fromkeys("—―", " — ")
+    | {"〜": "~"}
 )
 
 
@@ -46,10 +49,10 @@ RULES = _compiled(
     (r"(?<![\w*--\p{Han}])(\*{1,3})(?=[^\s*])(.+?)(?<=[^\s*])\1(?![\w*--\p{Han}])", r"\2"),
     (r"^\s*#{1,6}\s+|`+", ""),
     # "5 - 3" is "5-3", "5 %" is "5%", "$ 5" is "$5"
-    (r"(?<=\S)\s+(!?[[\p{Sm}/^]--[|]]+)\s+(?=\S)", r"\1"),
+    (r"(?<=\S)\s+(!?[[\p{Sm}/^&]--[|]]+)\s+(?=\S)", r"\1"),
     (rf"(?<=^|{OPERAND}|[\p{{Sm}}/^*])\s*-\s+(?=[\p{{N}}\p{{Sc}}(.])", "-"),
     (rf"(?<={OPERAND})\s+([-*])\s+(?={OPERAND})", r"\1"),
-    (r"(?<=\p{N})\s+(?=[%‰°]|\p{Sc}(?!\s*\p{N}))|(?<=\p{Sc})\s+(?=\p{N})", ""),
+    (r"(?<=\p{N})\s+(?=[%٪‰°]|\p{Sc}(?!\s*\p{N}))|(?<=\p{Sc})\s+(?=\p{N})", ""),
     # all other punctuation, and what stands alone between two words
     (r"(?<!\S)[-*]+(?!\S)", " "),
     (rf"(?:{KEPT})(*SKIP)(*FAIL)|[\p{{P}}--[{SYMBOL}]]", " "),

@@ -20,7 +20,7 @@ class Rule(Section):
     """One threshold: a metric of a model, alone or against another model's."""
 
     model: Evaluated
-    metric: Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")]
+    metric: Annotated[str, Field(pattern=r"^.+\.[^.]+$")]
     """DATASET.METRIC, such as identity_test.keyword_match; DATASET may be `all`."""
     minus: Evaluated | None = None
     """Take the difference to this model."""
@@ -35,7 +35,7 @@ class Rule(Section):
             raise ValueError("needs min or max, or both")
         if self.minus and self.over:
             raise ValueError("has minus and over; keep one")
-        name = self.metric.partition(".")[2]
+        name = self.metric.rpartition(".")[2]
         if name not in METRICS:
             known = ", ".join(METRICS) + nearest(name, METRICS)
             raise ValueError(f"metric: unknown metric {name}; one of {known}")

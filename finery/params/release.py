@@ -26,9 +26,9 @@ class ReleaseParams(Section):
     def _measured_on_each_sample(self) -> "ReleaseParams":
         problems = [
             f"metrics.{number}: {metric} does not fit: DATASET.METRIC, and METRIC is measured on"
-            f" each sample: {', '.join(PER_SAMPLE)}{nearest(metric.partition('.')[2], PER_SAMPLE)}"
+            f" each sample: {', '.join(PER_SAMPLE)}{nearest(metric.rpartition('.')[2], PER_SAMPLE)}"
             for number, metric in enumerate(self.metrics)
-            if metric.partition(".")[2] not in PER_SAMPLE
+            if "." not in metric or metric.rpartition(".")[2] not in PER_SAMPLE
         ]
         if problems:
             raise ValueError("\n".join(problems))

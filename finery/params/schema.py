@@ -46,7 +46,7 @@ class Params(Recipe):
             f"{key}: no test dataset {dataset};"
             f" data.test has {', '.join(self.data.test)}, and `all` is their mean"
             for key, metric in self.asked_metrics.items()
-            if (dataset := metric.partition(".")[0]) not in (*self.data.test, "all")
+            if (dataset := metric.rpartition(".")[0]) not in (*self.data.test, "all")
         ]
         if unknown:
             raise ValueError("\n".join(unknown))

@@ -27,7 +27,7 @@ def unmeasurable(params: Params) -> list[str]:
     Reads the test datasets as far as it takes to know, some thousand rows at most. What is not
     known is no problem here: datasets that are elsewhere or cannot be read.
     """
-    wanted = {key: metric.partition(".") for key, metric in params.asked_metrics.items()}
+    wanted = {key: metric.rpartition(".") for key, metric in params.asked_metrics.items()}
     needed = {NEEDED[metric] for _, _, metric in wanted.values() if metric in NEEDED}
     if not needed:
         return []

@@ -31,7 +31,7 @@ def compare(
 def _compare(
     metric: str, candidate: Sequence[Sample], champion: Sequence[Sample], params: ReleaseParams
 ) -> Comparison:
-    dataset, _, name = metric.partition(".")
+    dataset, _, name = metric.rpartition(".")
     pairs = _paired(dataset, candidate, champion)
     scores = [(_score(name, mine), _score(name, theirs)) for mine, theirs in pairs]
     scored = [(mine, theirs) for mine, theirs in scores if mine is not None and theirs is not None]

@@ -55,6 +55,6 @@ def _cells(release: Release, metrics: Sequence[str]) -> list[str]:
 
 
 def _metric(release: Release, metric: str) -> str:
-    dataset, _, name = metric.partition(".")
+    dataset, _, name = metric.rpartition(".")
     value = release.metrics.get(dataset, {}).get(name)
     return f"{value:.4g}" if isinstance(value, int | float) else ""

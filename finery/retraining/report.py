@@ -55,6 +55,6 @@ def _metrics(checkout: Path, name: str, wanted: Sequence[str]) -> Iterator[str]:
         return
     found = json.loads(file.read_text(encoding="utf-8"))
     for metric in wanted:
-        dataset, _, key = metric.partition(".")
+        dataset, _, key = metric.rpartition(".")
         if isinstance(value := found.get(dataset, {}).get(key), int | float):
             yield f"{name}: {metric} {value:.4g}"

@@ -61,6 +61,12 @@ def test_a_ratio_to_nothing_never_passes(files: dict[str, Path]):
     assert not judge([rule], files)[0].passed
 
 
+def test_the_name_of_a_dataset_may_have_dots(files: dict[str, Path]):
+    files["merged"].write_text(json.dumps({"qa-v1.5": {"loss": 1.0}}))
+    (outcome,) = judge([Rule(model="merged", metric="qa-v1.5.loss", max=1.0)], files)
+    assert (outcome.passed, outcome.value) == (True, 1.0)
+
+
 def test_no_rules_pass(files: dict[str, Path]):
     assert json.loads(report(judge([], files))) == {"passed": True, "rules": []}
     insist([])

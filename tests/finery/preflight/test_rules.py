@@ -119,6 +119,13 @@ def test_a_large_dataset_is_not_read_to_its_end(project: Path):
         assert len(problems()) == found
 
 
+def test_the_name_of_a_dataset_may_have_dots(project: Path):
+    write(**{"qa-v1.5": [PLAIN]})
+    params(["qa-v1.5"], ["qa-v1.5.keyword_match", "qa-v1.5.loss"], release="qa-v1.5.rouge1")
+    (said,) = problems()
+    assert said.startswith("params.yaml: gate.rules.0.metric: qa-v1.5.keyword_match cannot be")
+
+
 def test_all_problems_in_one_go(project: Path):
     write(bare=[PLAIN])
     params(["bare"], ["bare.keyword_match"])
