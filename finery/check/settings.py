@@ -6,7 +6,7 @@ from pathlib import Path
 from finery import lineage
 from finery.check.facts import read_model
 from finery.check.group_size import group_size_problem
-from finery.check.model import model_problems
+from finery.check.model import model_problems, odd_files
 from finery.check.positions import position_problem
 from finery.check.target_modules import target_problems
 from finery.check.template import template_problems
@@ -17,9 +17,10 @@ from finery.models.chat_template import (
     chat_templates,
     no_such_template,
     one_of_several,
+    read_template,
 )
 from finery.models.load import cpu_has_bf16
-from finery.models.tokens import read_tokens
+from finery.models.tokens import Tokens, read_tokens
 from finery.params.schema import Params, ParamsError, load
 
 BASE = Path("models/base")
@@ -91,12 +92,17 @@ def _against_model(params: Params) -> list[str]:
     if folder is None:
         return []
     try:
-        model = read_model(folder)
-        unfit = model_problems(model, params.model.trust_remote_code)
-        if model.kind and not unfit:
-            unfit = _template_problems(params, folder)
+        with odd_files():
+            return _compared(params, folder)
     except UserError as error:  # damaged: if it is a download, that makes it anew
         return [] if folder == BASE else [f"model.source: {folder}: {error}"]
+
+
+def _compared(params: Params, folder: Path) -> list[str]:
+    model, tokens = read_model(folder), read_tokens(folder)
+    unfit = model_problems(model, tokens, params.model.trust_remote_code)
+    if model.kind and not unfit:
+        unfit = _template_problems(params, folder, tokens)
     problems = [f"model: {folder}: {problem}" for problem in unfit]
     if too_long := position_problem(model, params.data.cutoff_len):
         problems.append(f"data.cutoff_len: {too_long}")
@@ -108,10 +114,10 @@ def _against_model(params: Params) -> list[str]:
     return problems
 
 
-def _template_problems(params: Params, folder: Path) -> list[str]:
+def _template_problems(params: Params, folder: Path, tokens: Tokens) -> list[str]:
     try:
         template = _template(params, folder)
-        return [] if template is None else template_problems(template, read_tokens(folder))
+        return [] if template is None else template_problems(template, tokens)
     except ChatTemplateError as error:
         return [str(error)]
 
@@ -122,7 +128,7 @@ def _template(params: Params, folder: Path) -> str | None:
     models/base has the one template that it was downloaded for. Raises `ChatTemplateError`.
     """
     if file := params.model.template_file:
-        return Path(file).read_text(encoding="utf-8") if Path(file).is_file() else None
+        return read_template(Path(file)) if Path(file).is_file() else None
     wanted, names = params.model.chat_template, _template_names(folder)
     if wanted and wanted not in names:
         raise no_such_template(wanted, names)

@@ -9,7 +9,11 @@ from finery.models.settings import TOKENIZER, read_settings
 from finery.models.tokens import Tokens
 
 SERIALIZED = "tokenizer.json"
-OLD_FORMATS = {"sentencepiece": ("*.model",), "tiktoken": ("*.tiktoken", "tekken.json")}
+OLD_FORMATS = {
+    "sentencepiece": "*.model",
+    "tiktoken": "*.tiktoken",
+    "mistral-common": "tekken.json",
+}
 LISTS = ({"vocab.json", "merges.txt"}, {"vocab.txt"})
 """Files that transformers makes a fast tokenizer of by itself."""
 PLAIN = {"TokenizersBackend", "PreTrainedTokenizerFast", "MistralCommonBackend"}
@@ -78,8 +82,8 @@ def _without_serialized(folder: Path) -> list[str]:
     names = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
     if any(files <= names for files in LISTS):
         return []
-    for library, patterns in OLD_FORMATS.items():
-        for file in (file for pattern in patterns for file in folder.glob(pattern)):
+    for library, pattern in OLD_FORMATS.items():
+        for file in sorted(folder.glob(pattern)):
             return [
                 f"{file.name} alone is read by {library} only; {CONVERT.format(library=library)}"
             ]

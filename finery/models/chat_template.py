@@ -25,7 +25,7 @@ def chat_templates(model: Path) -> dict[str, str]:
     """
     files = {DEFAULT: model / TEMPLATE}
     files |= {file.stem: file for file in sorted((model / MORE_TEMPLATES).glob("*.jinja"))}
-    if found := {name: _text(file) for name, file in files.items() if file.is_file()}:
+    if found := {name: read_template(file) for name, file in files.items() if file.is_file()}:
         return found
     embedded = read_settings(model / TOKENIZER).get("chat_template")
     if isinstance(embedded, list):
@@ -92,8 +92,11 @@ def fitting_template(tokens: Tokens) -> str:
     return f"name an eos_token in {TOKENIZER}, or choose a model that has one"
 
 
-def _text(file: Path) -> str:
+def read_template(file: Path) -> str:
+    """The text of a template. Raises `ChatTemplateError` if it is not UTF-8."""
     try:
         return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ChatTemplateError(f"{file.name}: not UTF-8; fetch the model again") from None
+    except UnicodeDecodeError as error:
+        raise ChatTemplateError(
+            f"{file.name}: not UTF-8 at byte {error.start}; save it as UTF-8"
+        ) from None

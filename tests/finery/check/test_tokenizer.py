@@ -23,6 +23,7 @@ def alone(folder: Path, *names: str) -> None:
         (("tokenizer.model",), "tokenizer.model alone is read by sentencepiece only; make a token"),
         (("spiece.model",), "spiece.model alone is read by sentencepiece only"),
         (("qwen.tiktoken",), "qwen.tiktoken alone is read by tiktoken only"),
+        (("tekken.json",), "tekken.json alone is read by mistral-common only"),
         (("vocab.json",), "no tokenizer.json is there"),
     ],
 )
