@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
@@ -20,8 +21,18 @@ class UnfitError(UserError):
 def load(model: Path, config: Any, device: str) -> Any:
     """GPTQModel's view of a model, its weights still in their files; `config` is its own.
 
-    Raises `UnfitError` if GPTQModel knows no such model, or its settings do not fit.
+    Where GPTQModel has another name for the head than transformers (GPT-NeoX), it would miss the
+    head's file at the end: such a model is read whole into memory. Raises `UnfitError` if GPTQModel
+    knows no such model, or its settings do not fit.
     """
+    loaded = _load(model, deepcopy(config), device)
+    if loaded.lm_head in dict(loaded.model.named_modules()):
+        return loaded
+    config.offload_to_disk = False
+    return _load(model, config, device)
+
+
+def _load(model: Path, config: Any, device: str) -> Any:
     from gptqmodel import GPTQModel
 
     try:

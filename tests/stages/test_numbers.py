@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
@@ -69,6 +70,19 @@ def test_merge(broken: Path, adapter: Path, data: Path, tmp_path: Path):
     outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
     with pytest.raises(WeightError, match=rf"{TENSOR} holds .*; take another .*\(model.source\)"):
         merge(MergeParams(), broken, adapter, data, **outputs)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_the_merged_model_is_in_its_type_and_says_so(
+    tiny_model: Path, adapter: Path, data: Path, tmp_path: Path, dtype: str
+):
+    outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
+    merge(MergeParams(dtype=dtype), tiny_model, adapter, data, **outputs)
+    weights = load_file(tmp_path / "merged" / "model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {getattr(torch, dtype)}
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == dtype
+    fidelity = json.loads(outputs["metrics"].read_text())
+    assert 0 <= fidelity["exact"]["kl_divergence"] < 1e-6
 
 
 def test_merge_of_a_broken_adapter(tiny_model: Path, adapter: Path, data: Path, tmp_path: Path):

@@ -1,10 +1,12 @@
 """What GPTQModel cannot quantize is one line before any work."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
+from finery.evaluation.loading import load_for_evaluation
 from finery.params.quantize import AwqParams, GptqParams
 from finery.quantization.fitting import UnfitError
 from finery.quantization.quantizer import quantize_model
@@ -13,17 +15,27 @@ TOKENS = {"vocab_size": 400, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id
 
 
 @pytest.fixture
-def refused(wide_model: Path, tmp_path: Path, rows: list[list[int]]):
-    """The reason why a model of this config, with random weights, is not quantized."""
+def made(wide_model: Path, tmp_path: Path):
+    """A model of a config, with random weights."""
 
-    def refuse(config, params: GptqParams | AwqParams) -> str:
-        import shutil
-
+    def make(config) -> Path:
         from transformers import AutoModelForCausalLM
 
         shutil.copytree(wide_model, tmp_path / "model")
+        torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
         model.save_pretrained(tmp_path / "model")
+        return tmp_path / "model"
+
+    return make
+
+
+@pytest.fixture
+def refused(made, tmp_path: Path, rows: list[list[int]]):
+    """The reason why a model of this config is not quantized."""
+
+    def refuse(config, params: GptqParams | AwqParams) -> str:
+        made(config)
         with pytest.raises(UnfitError) as error:
             quantize_model(tmp_path / "model", params, rows, tmp_path / "out", tmp_path / "work")
         assert error.value.exit_status == 2
@@ -75,3 +87,17 @@ def test_a_kind_of_model_that_gptqmodel_does_not_know(refused):
     said = refused(config, GptqParams(group_size=32))
     assert said.startswith("/model: GPTQModel 7.6.0 cannot quantize a model of type mamba (Unsupp")
     assert said.endswith("; take another base model (model.source)")
+
+
+def test_a_model_whose_head_gptqmodel_calls_otherwise(made, tmp_path: Path, rows: list[list[int]]):
+    from transformers import GPTNeoXConfig
+
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 2}
+    model = made(GPTNeoXConfig(num_hidden_layers=1, **sizes, **TOKENS))
+    quantize_model(model, GptqParams(group_size=32), rows, tmp_path / "out", tmp_path / "work")
+    with torch.inference_mode():
+        expected, actual = (
+            load_for_evaluation(folder)(input_ids=torch.tensor(rows[:2])).logits
+            for folder in (model, tmp_path / "out")
+        )
+    assert 1e-4 < ((expected - actual).norm() / expected.norm()).item() < 0.2
