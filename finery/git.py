@@ -47,11 +47,13 @@ def head(folder: Path) -> str | None:
         raise
 
 
-def changed(folder: Path, *pathspecs: str) -> list[str]:
-    """Files under `folder` that differ from the last commit, by their paths from it, sorted."""
-    return sorted(
-        _names(folder, "diff", "--name-only", "--relative", "-z", "HEAD", "--", *pathspecs)
-    )
+def changed(folder: Path, *paths: str, but: Sequence[str] = ()) -> list[str]:
+    """Files under `paths` that differ from the last commit, by their paths from `folder`, sorted.
+
+    `paths` and those in `but`, which are left out, are taken as they are, whatever is in a name.
+    """
+    specs = [f":(literal){path}" for path in paths] + [f":(exclude,literal){path}" for path in but]
+    return sorted(_names(folder, "diff", "--name-only", "--relative", "-z", "HEAD", "--", *specs))
 
 
 def untracked(folder: Path, paths: Iterable[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from finery import git
 
 # What the pipeline itself writes while it runs is no change of the code.
-EXCEPT = (".", ":(exclude)dvc.lock", ":(exclude)reports")
+MADE = ("dvc.lock", "reports")
 LOOKS = 5
 PAUSE = 0.2  # seconds: longer than DVC takes to write dvc.lock
 
@@ -28,7 +28,7 @@ def provenance(project: Path) -> dict[str, Any]:
     commit = git.head(project)
     return {
         "commit": commit,
-        "modified": git.changed(project, *EXCEPT) if commit else [],
+        "modified": git.changed(project, ".", but=MADE) if commit else [],
         "untracked": _untracked(project) if git.root(project) else [],
     }
 

@@ -56,7 +56,7 @@ def test_changed_files_by_their_paths_from_the_folder(repo: Path):
     commit(repo)
     for name in ("data/a b.py", "data/ü.py", "data/dvc.lock", ".dvcignore"):
         write(repo, name, "2")
-    assert changed(repo / "data", ".", ":(exclude)dvc.lock") == ["a b.py", "ü.py"]
+    assert changed(repo / "data", ".", but=["dvc.lock"]) == ["a b.py", "ü.py"]
 
 
 def test_another_users_repository_is_an_error_with_gits_own_remedy(repo: Path):
@@ -148,6 +148,11 @@ def test_odd_names_are_taken_as_they_are(repo: Path):
         write(repo, name)
     assert untracked(repo, ["da ta", "-n", ":(top)x"]) == ["-n", ":(top)x", "da ta/"]
     assert untracked(repo, ["*.json"]) == ["*.json"]
+    commit(repo)
+    for name in ("*.json", ":(top)x", "data/raw/a.json"):
+        write(repo, name, "2")
+    assert changed(repo, "*.json", ":(top)x") == ["*.json", ":(top)x"]
+    assert changed(repo, ".", but=["data/raw", ":(top)x"]) == ["*.json"]
 
 
 def test_what_lies_elsewhere_is_in_no_commit(repo: Path, tmp_path: Path):
