@@ -15,6 +15,7 @@ from finery.data.choosing.pool import Pool
 from finery.data.errors import DataError
 from finery.data.formats.dataset import Dataset, open_dataset
 from finery.data.formats.kinds import refuse_untestable, trained_kind
+from finery.data.formats.unread import said
 from finery.data.rendering.chat import Renderer
 from finery.data.report.histogram import Histogram
 from finery.data.report.preview import first
@@ -69,6 +70,9 @@ def prepare(
     work += [Tokenizing(each, renderer.whole(), asked=True, near=near) for each in tested]
     made = [_made(params, base, each) for each in work]
     prune(CACHE, [each.folder.name for each in made])
+    for each in made:
+        for line in said(each.name, each.summary["unread"]):
+            print(line)
     _report_bad_rows(made, params.on_bad_row == "fail", rejected)
     refuse_emptied(params, made)
 

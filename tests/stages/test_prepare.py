@@ -208,6 +208,52 @@ def test_a_share_of_a_few_that_is_none_is_said(
     assert said in capsys.readouterr().out.splitlines()
 
 
+def weighted(*weights: object) -> dict:
+    said = [{"from": "human", "value": "2+3?", "id": 1}, {"from": "gpt", "value": "6."}]
+    said += [{"from": "human", "value": "Sure?"}, {"from": "gpt", "value": "5."}]
+    for answer, weight in zip(said[1::2], weights, strict=True):
+        answer["weight"] = weight
+    return {"conversations": said, "source": "web"}
+
+
+def test_what_a_row_holds_and_is_not_read_is_said_and_weights_count(
+    datasets: Path, tiny_model: Path, tmp_path: Path, capsys
+):
+    info = json.loads((datasets / "dataset_info.json").read_text())
+    info["learnt"]["formatting"] = "sharegpt"
+    (datasets / "dataset_info.json").write_text(json.dumps(info))
+    rows = [weighted(0, 1), weighted(1, 1), weighted(1, 0.5), weighted(None, 0)]
+    (datasets / "learnt.json").write_text(json.dumps(rows))
+    params = settings(on_bad_row="skip", val_size=0)
+    said = (
+        "learnt: not read: conversations.id in 3 rows, source in 3 rows;"
+        ' "ignore" in its entry says that this is right'
+    )
+    for into in ("out", "again"):  # which takes the tokens from the cache
+        (tmp_path / into).mkdir()
+        with chdir(tmp_path):
+            outputs = {name: tmp_path / into / name for name in OUTPUTS}
+            prepare(params, datasets, tiny_model, **outputs)
+        assert said in capsys.readouterr().out.splitlines()
+    (line,) = outputs["rejected"].read_text().splitlines()
+    bad = json.loads(line)
+    assert (bad["row"], bad["field"], bad["kind"]) == (3, "conversations.3.weight", "weight")
+    tokenizer = load_tokenizer(tiny_model)
+    training = read_parquet(outputs["train"] / "train.parquet")
+    counted = [[i for i in sample["labels"] if i != -100] for sample in training]
+    assert [tokenizer.decode(ids) for ids in counted] == [
+        "5.<|im_end|>", "6.<|im_end|>5.<|im_end|>", "6.<|im_end|>",
+    ]  # fmt: skip
+    assert len({tuple(sample["input_ids"]) for sample in training}) == 1
+
+
+def test_a_column_that_has_a_place_ends_the_stage(datasets: Path, tiny_model: Path, tmp_path: Path):
+    rows = [COPY[0], COPY[0] | {"system": "Answer as a pirate."}]
+    (datasets / "learnt.json").write_text(json.dumps(rows))
+    with pytest.raises(DataError, match=r'learnt\.json: row 2: column "system": not read, and not'):
+        run(settings(on_bad_row="skip"), datasets, tiny_model, tmp_path / "out")
+
+
 CALL = {"name": "weather", "arguments": {"city": "Oslo"}}
 
 

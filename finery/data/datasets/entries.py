@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["text", "chat", "preference", "kto"]
 RUNS_CODE = "runs code of the dataset's author, which is refused; remove it, and set file_name"
+MEDIA = ("images", "videos", "audios")
 NO_SLICES = "{!r}: slices are not read; name the split alone, and set num_samples"
 
 
@@ -42,7 +43,7 @@ class Columns(BaseModel):
     @cached_property
     def media(self) -> dict[str, str]:
         """What cannot be trained on, and the columns that may hold it."""
-        columns = {name: getattr(self, name) for name in ("images", "videos", "audios")}
+        columns = {name: getattr(self, name) for name in MEDIA}
         return {name: column for name, column in columns.items() if column}
 
     @model_validator(mode="before")
@@ -101,6 +102,8 @@ class Entry(BaseModel):
     folder: str | None = None
     num_samples: Annotated[int, Field(ge=1)] | None = None
     """So many rows at random; if the dataset has fewer, some come again."""
+    ignore: tuple[str, ...] = ()
+    """Columns, and keys of messages ("messages.id"), that are not to be read. Finery's own key."""
     columns: Columns = Columns.model_construct()
     tags: Tags = Tags.model_construct()
 
@@ -111,6 +114,32 @@ class Entry(BaseModel):
         if self.columns.kto_tag:
             return "kto"
         return "text" if self.formatting == "alpaca" and not self.columns.response else "chat"
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of `columns` that have a place in such a dataset."""
+        if self.kind == "text":
+            return ("prompt", "query", "response", *MEDIA)
+        question = ("messages",) if self.formatting != "alpaca" else ("prompt", "query", "history")
+        answer = ("response",) if self.formatting == "alpaca" else ()
+        answers = ("chosen", "rejected") if self.ranking else (*answer, "chosen", "rejected")
+        verdict = () if self.ranking else ("kto_tag",)
+        return (*question, *answers, "system", "tools", *verdict, *MEDIA)
+
+    @cached_property
+    def by_name(self) -> dict[str, str]:
+        """The keys of the columns that have a place, by their names in small letters."""
+        names = {key: getattr(self.columns, key) for key in self.keys}
+        return {name.casefold(): key for key, name in names.items() if name}
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The columns that are read, and those that are to be passed over."""
+        read = {"keywords", *self.keys} - (set() if self.ranking else {"chosen", "rejected"})
+        if self.kind == "text":
+            read -= {"keywords", "response"}
+        names = {getattr(self.columns, key) for key in read}
+        return frozenset(filter(None, names)) | frozenset(self.ignore)
 
     @property
     def remote(self) -> bool:
@@ -140,6 +169,9 @@ class Entry(BaseModel):
 
     def _column_problems(self) -> list[str]:
         columns, tags = self.columns, self.tags
+        used = {getattr(columns, key): key for key in self.keys}
+        if both := [name for name in self.ignore if name in used]:
+            return [f"ignore: {both[0]!r} is columns.{used[both[0]]}; remove it from one of them"]
         if self.ranking and columns.kto_tag:
             return ["columns.kto_tag: not with ranking; keep one of them"]
         required = {"columns.prompt": columns.prompt or columns.query}

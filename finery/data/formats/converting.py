@@ -20,7 +20,7 @@ def example(dataset: str, number: int, row: Fields, entry: Entry) -> Example:
             problem = f"holds {medium}, and only text can be trained on; remove the row"
             raise FieldError(column, "media", problem)
     if entry.kind == "text":
-        return Example(dataset, number, text=alpaca.text(columns, row))
+        return Example(dataset, number, text=alpaca.text(columns, row), unread=row.unread)
     keywords = _keywords(columns.keywords, row, columns.named)
     tools = parse_tools(row, columns.tools) if columns.tools else ()
     answers: dict[str, Any] = {}
@@ -32,19 +32,23 @@ def example(dataset: str, number: int, row: Fields, entry: Entry) -> Example:
         else:
             said.append(alpaca.answer(columns.response or "", row))
     else:
-        said = conversations.messages(entry, row)
+        said, answers["uncounted"] = conversations.messages(entry, row)
         if entry.ranking:
             for side in ("chosen", "rejected"):
                 answers[side] = conversations.answer(entry, getattr(columns, side), row)
     if entry.kind == "kto":
         answers["desirable"] = _verdict(columns.kto_tag or "", row)
+    answers["unread"] = row.unread
     return Example(dataset, number, tuple(said), tools, keywords=keywords, **answers)
 
 
 def _keywords(column: str | None, row: Fields, named: Collection[str]) -> tuple[str, ...]:
     """The keywords; a text in a column that only happens to have their name is none of them."""
     keywords = opened(column, row.get(column))
-    if not keywords or column is None or (isinstance(keywords, str) and column not in named):
+    if not keywords or column is None:
+        return ()
+    if isinstance(keywords, str) and column not in named:
+        row.unread += (column,)
         return ()
     if not isinstance(keywords, list):
         raise FieldError(column, "keywords", "must be a list of strings")

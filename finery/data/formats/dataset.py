@@ -1,5 +1,6 @@
 """A dataset by its name: its files, and its rows as examples."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from finery.data.datasets.remote import remote_files
 from finery.data.errors import DataError
 from finery.data.formats import converting
 from finery.data.formats.examples import Example
+from finery.data.formats.unread import said, unread
 from finery.data.rows.bad_rows import BadRow as BadRow
 from finery.data.rows.bad_rows import FieldError, Tally
 from finery.data.rows.fields import Fields, shown
@@ -61,9 +63,14 @@ class Dataset:
             )
 
     def example(self, row: Row) -> Example | BadRow:
-        """What a row says, or what is wrong with it."""
+        """What a row says, or what is wrong with it.
+
+        Raises `UnreadError` if columns that are not read say something that has a place.
+        """
+        fields = Fields(row.values, self.variables)
+        if not row.values.keys() <= self.entry.reads:
+            fields.unread = unread(row.values, self.entry, f"{row.file}: row {row.number}")
         try:
-            fields = Fields(row.values, self.variables)
             return converting.example(self.name, row.number, fields, self.entry)
         except FieldError as bad:
             return BadRow(row.file, row.number, bad.field, bad.kind, bad.problem)
@@ -71,10 +78,15 @@ class Dataset:
     def test(self, row: Row) -> Example | BadRow:
         """The same of a row that is a test: it must have an answer to compare others with."""
         example = self.example(row)
-        if self.kind != "chat" or isinstance(example, BadRow) or not example.says_nothing:
+        if self.kind != "chat" or isinstance(example, BadRow):
             return example
         columns = self.entry.columns
         field = columns.response if self.entry.formatting == "alpaca" else columns.messages
+        if len(example.messages) - 1 in example.uncounted:
+            problem = "a test asks for its last answer, and that has the weight 0; remove the row"
+            return BadRow(row.file, row.number, field or "", "weight", problem)
+        if not example.says_nothing:
+            return example
         problem = "the last answer says nothing that one could be compared with; remove the row"
         return BadRow(row.file, row.number, field or "", "empty-answer", problem)
 
@@ -111,25 +123,29 @@ def check_datasets(
     variables: dict[str, str] | None,
     tests: Collection[str] = (),
 ) -> list[str]:
-    """Read every row of these datasets; print a line for each dataset that is good.
+    """Read every row of these datasets; print a line for each that is good, and what is not read.
 
     Those in `tests` must have answers to compare others with. Returns the problems: of each
     dataset its first bad rows and the total of each kind, and what keeps it from being read.
     """
     problems = []
     for name in names:
-        tally = Tally()
+        tally, good, passed = Tally(), 0, Counter[str]()
         try:
             dataset = open_dataset(dataset_dir, name, variables)
             convert = dataset.test if name in tests else dataset.example
             rows = (row if isinstance(row, BadRow) else convert(row) for row in dataset.rows())
-            good = sum(1 for _ in tally.add_all(rows))
+            for each in tally.add_all(rows):
+                good += 1
+                passed.update(set(each.unread) if each.unread else ())
         except DataError as error:
             problems += [*tally.lines(), str(error)]
             continue
         problems += tally.lines()
         if not tally.total:
             print(f"{name}: {good} rows, {dataset.kind}: all good")
+        for line in said(name, passed):
+            print(line)
     return problems
 
 

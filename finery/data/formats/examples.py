@@ -34,6 +34,10 @@ class Example:
     rejected: Message | None = None
     desirable: bool | None = None
     keywords: tuple[str, ...] = ()
+    uncounted: tuple[int, ...] = ()
+    """The answers that the loss does not count, by their indices in `messages`."""
+    unread: tuple[str, ...] = ()
+    """Columns and keys of messages that say something and are not read."""
 
     @property
     def calls(self) -> list[dict[str, Any]]:

@@ -10,14 +10,17 @@ import numpy as np
 from finery.data.formats.examples import Example
 from finery.data.rendering.control_tokens import ControlTokenError
 from finery.data.rendering.encoding import Encoder, Text, marked
-from finery.data.rendering.rendered import Rendering
+from finery.data.rendering.rendered import Rendering, WeightError
 from finery.data.rendering.samples import Sample, chat_samples, text_sample
 from finery.data.rendering.template import TemplateError
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a row cannot be a sample; `kind` is control-token or template, `field` "" for the row."""
+    """Why a row cannot be a sample; `field` is "" for the whole row.
+
+    `kind` is control-token, weight or template.
+    """
 
     row: int
     field: str
@@ -76,6 +79,8 @@ class Renderer:
                 else:
                     mine = samples[done : done + len(texts)]
                     made.append(problem or self._sample(example, mine))
+                    if texts and texts[0].unthinking and isinstance(made[-1], Sample):
+                        made[-1].unthinking = True
                 done += len(texts)
             return made
 
@@ -110,7 +115,13 @@ class Renderer:
             return [marked(before + example.text + after, ())]
         if chosen is None or rejected is None:
             last_only = self._mask_history or example.desirable is not None
-            return [rendering.conversation(example.messages, example.tools, last_only)]
+            if example.uncounted and example.desirable is None and self._train_on_prompt:
+                raise WeightError(
+                    "an answer has the weight 0, and data.train_on_prompt counts every token;"
+                    " remove the row, or set data.train_on_prompt to false"
+                )
+            conversation = example.messages, example.tools, last_only, example.uncounted
+            return [rendering.conversation(*conversation)]
         return [
             rendering.conversation((*example.messages, answer), example.tools, True)
             for answer in (chosen, rejected)
@@ -135,8 +146,8 @@ class Renderer:
 
 
 def _problem(example: Example, error: TemplateError) -> Problem:
-    kind = "control-token" if isinstance(error, ControlTokenError) else "template"
-    return Problem(example.row, "", kind, str(error))
+    kinds = {ControlTokenError: "control-token", WeightError: "weight"}
+    return Problem(example.row, "", kinds.get(type(error), "template"), str(error))
 
 
 def _text_ends(tokenizer: Any) -> tuple[str, str]:

@@ -25,11 +25,15 @@ PROBE = (
 
 
 class Text(NamedTuple):
-    """A text, its size, and places in it that are asked for, ascending; both in bytes of UTF-8."""
+    """A text, its size, and places in it that are asked for, ascending; both in bytes of UTF-8.
+
+    `unthinking`: the chat template left out the thinking of an earlier turn.
+    """
 
     text: str
     size: int
     places: list[int]
+    unthinking: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ rendering is needed.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -17,7 +17,15 @@ from typing import Any
 from finery.data.formats.examples import Message
 from finery.data.rendering.control_tokens import ControlTokens
 from finery.data.rendering.encoding import Text, byte_size, marked
-from finery.data.rendering.spans import Span, Tools, end_of_turn, leaves_open, turns
+from finery.data.rendering.spans import (
+    Span,
+    Tools,
+    end_of_turn,
+    leaves_open,
+    loses_thinking,
+    turns,
+    writes_thinking,
+)
 from finery.data.rendering.template import ChatTemplate, TemplateError
 
 Shape = tuple[bool | str, ...]
@@ -56,27 +64,42 @@ class Skeleton:
         return Text(text, self.size + sum(sizes), places)
 
 
+class WeightError(TemplateError):
+    """The settings count what the weights of a conversation do not, or nothing is left to count."""
+
+
 class Rendering:
     """Renders conversations with a tokenizer's chat template and finds the assistant's turns."""
 
     def __init__(self, tokenizer: Any) -> None:
         self.template = ChatTemplate(tokenizer)
         self._skeletons: dict[Shape, Skeleton | None] = {}
+        self._writes_thinking = writes_thinking(self.template)
         self._prints_words_only = self.template.prints_words_only()
         self.control = ControlTokens(tokenizer)
         self._end_of_turn = end_of_turn(self.template, self.control.pattern)
         self._ending = (tokenizer.eos_token or "") if leaves_open(self.template) else ""
 
-    def conversation(self, messages: Sequence[Message], tools: Tools, last_only: bool) -> Text:
+    def conversation(
+        self,
+        messages: Sequence[Message],
+        tools: Tools,
+        last_only: bool,
+        uncounted: Collection[int] = (),
+    ) -> Text:
         """The text, with the ranges of the assistant's turns, or of the last one alone.
 
-        If the template writes nothing to end the last turn, the tokenizer's end of sequence does:
-        otherwise a model would learn never to stop. Raises `TemplateError`.
+        Those of the messages `uncounted` (indices) are not among them. If the template writes
+        nothing to end the last turn, the tokenizer's end of sequence does: otherwise a model would
+        learn never to stop. Raises `TemplateError`.
         """
         self.control.refuse(messages, tools)
         found = None if tools else self._by_skeleton(messages, last_only)
         found = found or self._exactly(messages, tools, last_only)
-        return self._ended(found) if self._ending else found
+        found = self._ended(found) if self._ending else found
+        if not uncounted:
+            return found
+        return _without(found, _counted(messages, last_only), uncounted)
 
     def _by_skeleton(self, messages: Sequence[Message], last_only: bool) -> Text | None:
         """None if the template does more than to put the words, or them trimmed, into a frame."""
@@ -103,7 +126,7 @@ class Rendering:
         *places, end = found.places
         text = found.text.encode()[:end].decode() + self._ending
         end += byte_size(self._ending)
-        return Text(text, end, [*places, end])
+        return Text(text, end, [*places, end], found.unthinking)
 
     def _learnt(self, roles: Sequence[str], last_only: bool) -> Skeleton | None:
         words = [f"\ue0a0{number}\ue0a1" for number in range(len(roles))]
@@ -138,12 +161,31 @@ class Rendering:
 
     def _exactly(self, messages: Sequence[Message], tools: Tools, last_only: bool) -> Text:
         text, spans = self._turns(messages, tools, _counted(messages, last_only))
-        return marked(text, [*chain.from_iterable(spans)])
+        found = marked(text, [*chain.from_iterable(spans)])
+        if not loses_thinking(text, messages):
+            return found
+        if not self._writes_thinking and any("reasoning_content" in each for each in messages):
+            raise TemplateError(
+                "the chat template has no place for thinking; write it into the content, remove it,"
+                " or use another model.chat_template"
+            )
+        return found._replace(unthinking=True)
 
     def _turns(
         self, messages: Sequence[Message], tools: Tools, counted: Sequence[int]
     ) -> tuple[str, list[Span]]:
         return turns(self.template, messages, tools, counted, self._end_of_turn)
+
+
+def _without(found: Text, turns: Sequence[int], uncounted: Collection[int]) -> Text:
+    """The text without the ranges of some of its turns."""
+    ranges = zip(turns, zip(found.places[::2], found.places[1::2], strict=True), strict=True)
+    places = [place for turn, span in ranges if turn not in uncounted for place in span]
+    if not places:
+        raise WeightError(
+            "the last answer has the weight 0, and data.mask_history counts no other; remove it"
+        )
+    return found._replace(places=places)
 
 
 def _counted(messages: Sequence[Message], last_only: bool) -> list[int]:

@@ -19,6 +19,7 @@ class Sample:
     - `rejected`: of a preference, the same prompt with the other answer
     - `desirable`: of KTO, the verdict
     - `more`: the further pieces of a text that is longer than a packed sample
+    - `unthinking`: the chat template left out the thinking of an earlier turn
     """
 
     input_ids: np.ndarray
@@ -27,6 +28,7 @@ class Sample:
     rejected: "Sample | None" = None
     desirable: bool | None = None
     more: tuple["Sample", ...] = ()
+    unthinking: bool = False
 
     @property
     def trained_tokens(self) -> int:

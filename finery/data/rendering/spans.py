@@ -115,6 +115,12 @@ def _end(
     return len(words) + len(tail.rstrip())
 
 
+def _thoughts(message: Message) -> list[str]:
+    """The thinking in a message's content, and that beside it."""
+    words = THINKING.split(message.get("content") or "")[:-1]
+    return [*words, message.get("reasoning_content") or ""]
+
+
 def _unused_mark(text: str) -> str:
     mark = MARK
     while mark in text:
@@ -141,15 +147,36 @@ def _parted(text: str, mark: str = MARK) -> tuple[str, str]:
 
 def refuse_lost_words(message: Message, turn: str, last: bool) -> None:
     """Templates may drop the thinking of earlier turns; nothing else, and not that of the last."""
-    *thoughts, words = THINKING.split(message.get("content") or "")
+    words = THINKING.split(message.get("content") or "")[-1]
     if words.strip() not in turn:
         raise TemplateError("the chat template leaves out the assistant's words")
-    thoughts.append(message.get("reasoning_content") or "")
-    if last and any(thought.strip() not in turn for thought in thoughts):
+    if last and any(thought.strip() not in turn for thought in _thoughts(message)):
         raise TemplateError(
             "the chat template leaves out the thinking of the last turn; remove it, or use"
             " another model.chat_template"
         )
+
+
+def loses_thinking(text: str, messages: Sequence[Message]) -> bool:
+    """Whether thinking that a conversation has is nowhere in its text."""
+    return any(
+        thought.strip() not in text
+        for message in messages
+        if message["role"] == "assistant"
+        for thought in _thoughts(message)
+    )
+
+
+def writes_thinking(template: ChatTemplate) -> bool:
+    """Whether the template writes the thinking of a last answer that is not among its words."""
+    chat = [
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": "!", "reasoning_content": MARK},
+    ]
+    try:
+        return MARK in template.render(chat)
+    except TemplateError:
+        return True  # what it writes is looked for in each conversation
 
 
 def refuse_lost_turns(text: str, messages: Sequence[Message]) -> None:

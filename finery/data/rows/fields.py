@@ -16,6 +16,8 @@ class Fields:
 
     values: dict[str, Any]
     variables: dict[str, str] | None
+    unread: tuple[str, ...] = ()
+    """What was seen in the row to say something, and is not read."""
 
     def get(self, column: str | None) -> Any:
         """The value of a column; None if the dataset or the row has no such column."""

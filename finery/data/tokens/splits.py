@@ -59,6 +59,8 @@ def _words(example: Example) -> bytes:
         parts.append(_canonical(example.tools))
     if example.desirable is not None:
         parts.append(str(example.desirable))
+    if example.uncounted:
+        parts.append(f"uncounted {example.uncounted}")
     parts.append("")
     return "\0".join(parts).encode()
 

@@ -40,7 +40,7 @@ class Tokenized:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """Its `kind`, `rows`, `rejected`, `dropped`, `scripts`, `batches`, and a `sha256`."""
+        """Its `kind`, `rows`, `rejected`, `dropped`, `scripts`, `unread`, `batches`, a `sha256`."""
         return json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
 
     def bad_rows(self) -> Iterator[BadRow]:
@@ -71,6 +71,7 @@ def tokenized(folder: Path, work: Tokenizing, most: int | None, processes: int) 
 def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
     summary: Counter[str] = Counter(rows=0, rejected=0, dropped=0)
     scripts: Counter[str] = Counter()
+    unread: Counter[str] = Counter()
     batches, said = [], hashlib.sha256()
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with (
@@ -87,6 +88,7 @@ def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
             chunk.signatures.tofile(signatures)
             summary.update(rows=chunk.rows, rejected=len(chunk.bad), dropped=chunk.dropped)
             scripts.update(chunk.scripts)
+            unread.update(chunk.unread)
             said.update(chunk.digests)
             for bad in chunk.bad:
                 rejected.write(json.dumps(asdict(bad), ensure_ascii=False) + "\n")
@@ -94,6 +96,7 @@ def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
         **summary,
         "kind": work.kind,
         "scripts": dict(sorted(scripts.items(), key=lambda item: (-item[1], item[0]))),
+        "unread": dict(sorted(unread.items())),
         "batches": batches,
         "sha256": said.hexdigest(),
     }

@@ -27,6 +27,7 @@ FACTS = np.dtype([
 ])  # fmt: skip
 """What is known of a sample: what its row says, which piece of it this is, and its sizes."""
 Pair = tuple[Example, Sample]
+THINKING = "thinking of earlier turns, which the chat template leaves out,"
 
 
 class Chunk(NamedTuple):
@@ -40,6 +41,8 @@ class Chunk(NamedTuple):
     dropped: int
     scripts: Counter[str]
     digests: bytes
+    unread: Counter[str]
+    """In how many rows a column, or a key of messages, says something and is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Tokenizing:
             len(pairs) - len(np.unique(origin)),
             Counter(scripts(said)),
             b"".join(digests),
+            _unread(pairs),
         )
 
     def _batch(self, pairs: list[Pair]) -> Any:
@@ -141,6 +145,13 @@ class Tokenizing:
 
 def _question(example: Example) -> str:
     return example.messages[-2].get("content") or ""
+
+
+def _unread(pairs: list[Pair]) -> Counter[str]:
+    unread = Counter(name for row, _ in pairs if row.unread for name in set(row.unread))
+    if unthinking := sum(sample.unthinking for _, sample in pairs):
+        unread[THINKING] = unthinking
+    return unread
 
 
 def _trained(labels: Sequence[np.ndarray]) -> np.ndarray:

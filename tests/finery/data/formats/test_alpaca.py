@@ -32,7 +32,7 @@ def said(*turns: str) -> tuple[dict[str, str], ...]:
         ({"instruction": "q", "input": "x", "output": "a"}, None, said("u: q\nx", "a: a")),
         ({"instruction": "q", "input": " ", "output": "a"}, None, said("u: q", "a: a")),
         ({"instruction": "q", "input": None, "output": " a\n"}, None, said("u: q", "a:  a\n")),
-        ({"instruction": "q", "output": "a", "system": "s", "history": [["b", "c"]]}, None,
+        ({"instruction": "q", "output": "a", "system": " ", "history": [["", None]]}, None,
          said("u: q", "a: a")),
         ({"q": "q", "more": "x", "a": "a", "sys": "s", "past": [["1", "2"], ["3", "4"]]}, COLUMNS,
          said("s: s", "u: 1", "a: 2", "u: 3", "a: 4", "u: q\nx", "a: a")),

@@ -43,7 +43,7 @@ def roles(example: Example | BadRow) -> str:
 
 def test_every_role(tmp_path: Path):
     turns = said("s: be {{x}}", "h: 1+1?", f"f: {json.dumps(CALL)}", "o: 2", "g: it is 2")
-    example = read(tmp_path, SHAREGPT, {"said": turns, "sys": "not this"})
+    example = read(tmp_path, SHAREGPT, {"said": turns, "sys": "be X"})
     assert example == Example("d", 1, (
         {"role": "system", "content": "be X"},
         {"role": "user", "content": "1+1?"},
@@ -198,12 +198,9 @@ def test_only_the_assistant_calls_tools(tmp_path: Path):
         {"role": "user", "content": "a", "tool_calls": calls},
         {"role": "assistant", "content": None, "tool_calls": calls},
     ]
-    example = read(tmp_path, OPENAI, {"said": turns})
-    assert isinstance(example, Example)
-    assert example.messages == (
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "", "tool_calls": [CALLED]},
-    )
+    bad = read(tmp_path, OPENAI, {"said": turns})
+    assert isinstance(bad, BadRow) and (bad.field, bad.kind) == ("said.0.tool_calls", "unread-key")
+    assert bad.problem.startswith("is not read; only the assistant calls tools, or add")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_preferences_and_verdicts_of_the_alpaca_format(tmp_path: Path):
     assert example == Example("d", 1, messages=(question,), chosen=yes, rejected=no)
     columns = {"prompt": "q", "response": "good", "kto_tag": "ok"}
     (example,) = read(made(tmp_path, [row | {"ok": False}], columns=columns))
-    assert example == Example("d", 1, messages=(question, yes), desirable=False)
+    assert example == Example("d", 1, messages=(question, yes), desirable=False, unread=("poor",))
 
 
 def test_tools_of_the_alpaca_format(tmp_path: Path):
