@@ -189,7 +189,9 @@ CODE = [
     code("finery/retraining/landing.py", NOTHING, NOTHING),
     code("finery/upstream/storage.py", NOTHING, NOTHING),
     code("finery/gate.py", {"gate"}, FROM_GATE),
-    code("finery/errors.py", ALL - QUANTIZE, ALL),
+    code("finery/errors.py", ALL, ALL),
+    code("finery/git.py", PACKAGE, PACKAGE),
+    code("finery/to_json.py", ALL, ALL),
     code("finery/hubs/errors.py", {"download", "prepare"}, ALL),
     code("finery/hubs/revisions.py", {"download", "prepare"}, ALL),
     code("finery/lineage.py", ALL - {"gate"}, ALL),
@@ -198,6 +200,12 @@ CODE = [
     code("finery/models/tokens.py", {"download"} | PACKAGE, ALL),
     code("finery/models/end_of_turn.py", {"download"}, ALL),
     code("finery/check/template.py", {"download"}, ALL),
+    code("finery/models/legal.py", {"download", "merge"} | QUANTIZE | PACKAGE, ALL),
+    code(
+        "finery/models/finite.py",
+        {"train", "merge"} | QUANTIZE | EVALUATE,
+        FROM_TRAIN | {"evaluate@base"},
+    ),
     code("finery/models/load.py", {"train", "merge"} | EVALUATE, FROM_TRAIN | {"evaluate@base"}),
     code("finery/models/files.py", {"merge"} | QUANTIZE, FROM_MERGE),
     code("finery/models/tokenizer.py", {"prepare", "train"} | EVALUATE, FROM_PREPARE),
@@ -211,17 +219,17 @@ CODE = [
     code("finery/params/gate.py", {"gate"} | PACKAGE, FROM_GATE),
     code("finery/params/package.py", PACKAGE, PACKAGE),
     code("finery/params/recipe.py", PACKAGE, PACKAGE),
+    code("finery/params/hub.py", PACKAGE, PACKAGE),
     code("finery/params/release.py", NOTHING, NOTHING),
     code("finery/params/resources.py", NOTHING, NOTHING),
     code("finery/params/schema.py", NOTHING, NOTHING),
     code("finery/stage/run.py", NOTHING, NOTHING),
     code("finery/check/settings.py", NOTHING, NOTHING),
+    code("finery/preflight/check.py", NOTHING, NOTHING),
     code("finery/check/target_modules.py", NOTHING, NOTHING),
     code("finery/checkout.py", NOTHING, NOTHING),
-    *(
-        code(f"finery/stage/{name}.py", NOTHING, NOTHING)
-        for name in ("leash", "outputs", "under_dvc")
-    ),
+    *(code(f"finery/stage/{name}.py", NOTHING, NOTHING) for name in ("outputs", "under_dvc")),
+    code("finery/stage/leash.py", QUANTIZE, FROM_QUANTIZE),
     code("finery/stage/resume.py", NOTHING, NOTHING),
     code("finery/stage/timings.py", NOTHING, NOTHING),
     code("finery/cli/pipeline.py", NOTHING, NOTHING),
@@ -303,6 +311,6 @@ def test_every_stage_area_section_and_dataset_has_a_row() -> None:
     sections = {f"finery/params/{f.name}" for f in (ROOT / "finery/params").glob("[a-z]*.py")}
     assert sections <= ids
     keys = {change.id.split(".")[0] for change in SETTINGS}
-    assert {Path(name).stem for name in sections} - {"recipe", "schema", "section"} == keys
+    assert {Path(name).stem for name in sections} - {"hub", "recipe", "schema", "section"} == keys
     datasets = {file.name for file in (ROOT / "data/raw").glob("*.json")} - {"dataset_info.json"}
     assert {f"a row of {name}" for name in datasets} <= ids
