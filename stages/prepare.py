@@ -1,6 +1,5 @@
 """prepare: datasets to tokens, loss masks and splits."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -118,7 +117,7 @@ def _report_bad_rows(made: list[Tokenized], refused: bool, rejected: Path) -> No
     with rejected.open("w", encoding="utf-8") as file:
         for bad in (bad for dataset in made for bad in dataset.bad_rows()):
             tally.add(bad)
-            file.write(json.dumps(asdict(bad), ensure_ascii=False) + "\n")
+            file.write(to_json(asdict(bad)) + "\n")
     if tally.total and refused:
         raise DataError("\n".join(tally.lines()))
 
