@@ -1,8 +1,10 @@
 """Tools and calls of them, from what datasets hold to what chat templates take."""
 
+from collections.abc import Collection
 from typing import Any
 
 from finery.data.formats.examples import THOUGHT
+from finery.data.formats.message_keys import empty
 from finery.data.rows.bad_rows import FieldError
 from finery.data.rows.fields import Fields, shown
 from finery.data.rows.nested import decoded, plain
@@ -35,12 +37,10 @@ def parse_calls(row: Fields, place: str, text: str) -> dict[str, Any]:
     said = row.filled(place, thought[0].strip()) if thought else ""
     calls = decoded(place, text[thought.end() :] if thought else text, BROKEN)
     if not isinstance(calls, list):
-        return _message(said, [_call(row, place, calls, nulls=True)])
+        return _message(said, [_text_call(row, place, calls)])
     if not calls and not said:
         raise FieldError(place, BROKEN, "holds no call; add one or remove the row")
-    return _message(
-        said, [_call(row, f"{place}.{n}", call, nulls=True) for n, call in enumerate(calls)]
-    )
+    return _message(said, [_text_call(row, f"{place}.{n}", call) for n, call in enumerate(calls)])
 
 
 def openai_calls(row: Fields, place: str, calls: Any, said: str) -> dict[str, Any]:
@@ -51,15 +51,38 @@ def openai_calls(row: Fields, place: str, calls: Any, said: str) -> dict[str, An
         raise FieldError(place, BROKEN, f"must be a list of functions, not {shown(calls)}")
     parsed = []
     for number, call in enumerate(calls):
-        where, name = f"{place}.{number}", call.get("id")
-        known = {"id": row.filled(f"{where}.id", name)} if isinstance(name, str) else {}
-        parsed.append(known | _call(row, f"{where}.function", call["function"], nulls=False))
+        where = f"{place}.{number}"
+        _refuse_others(where, call, {"id", "index", "function", "type"})
+        if call.get("type") not in (None, "function"):
+            problem = f'must be "function", not {shown(call["type"])}'
+            raise FieldError(f"{where}.type", BROKEN, problem)
+        _refuse_others(f"{where}.function", call["function"], {"name", "arguments"})
+        made = _call(row, f"{where}.function", call["function"], nulls=False)
+        parsed.append(_known(row, where, call) | made)
     return _message(said, parsed)
 
 
 def _message(content: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
     said = {"role": "assistant", "content": content}
     return said | {"tool_calls": calls} if calls else said
+
+
+def _text_call(row: Fields, place: str, call: Any) -> dict[str, Any]:
+    made = _call(row, place, call, nulls=True)
+    _refuse_others(place, call, {"id", "name", "arguments"})
+    return _known(row, place, call) | made
+
+
+def _known(row: Fields, place: str, call: dict[str, Any]) -> dict[str, Any]:
+    """What some chat templates want to know of a call, if the data has it."""
+    return {} if empty(call.get("id")) else {"id": row.filled(f"{place}.id", call["id"])}
+
+
+def _refuse_others(place: str, held: dict[str, Any], known: Collection[str]) -> None:
+    for key, value in held.items():
+        if key not in known and not empty(value):
+            problem = "is not read; remove it, or make it one of the arguments"
+            raise FieldError(f"{place}.{key}", "unread-key", problem)
 
 
 def _call(row: Fields, place: str, call: Any, nulls: bool) -> dict[str, Any]:

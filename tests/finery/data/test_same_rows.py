@@ -119,6 +119,13 @@ SHAPES: dict[str, tuple[dict[str, Any], Rows]] = {
                   {"role": "assistant", "content": "Yo", "tool_calls": []}], "tools": []},
         {"said": turns(("f", {"a": 1})), "tools": []},
     ]),
+    "weights": (OPENAI, [
+        {"said": [{"role": "user", "content": "2+3?", "weight": None},
+                  {"role": "assistant", "content": "6", "weight": 0},
+                  {"role": "user", "content": "Sure?"},
+                  {"role": "assistant", "content": "5", "weight": 1, "name": None}],
+         "tools": None},
+    ]),
     "preferences": (RANKED, [
         {"said": shared("Hi"), "yes": {"from": "gpt", "value": "Yo"},
          "no": {"from": "function_call", "value": CALL}},

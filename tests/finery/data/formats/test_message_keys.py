@@ -109,6 +109,20 @@ def test_calls_of_tools_are_read(tmp_path: Path, formatting: str):
         assert called.get("id") == ("c1" if "tool_calls" in calls else None)
 
 
+def calling(text: str) -> Message:
+    """A call that is written as text; only sharegpt's data has them."""
+    return {"role": "function_call", "content": text}
+
+
+def test_an_id_of_a_call_that_is_a_text(tmp_path: Path):
+    said = json.dumps([CALL | {"id": "c1"}, CALL | {"id": None}])
+    row = read(tmp_path, "sharegpt", user(), calling(said))
+    assert row.messages[1]["tool_calls"] == [CALLED | {"id": "c1"}, CALLED]
+    bad = read(tmp_path, "sharegpt", user(), calling(json.dumps(CALL | {"thought": "Add."})))
+    assert isinstance(bad, BadRow)
+    assert (bad.field, bad.kind) == ("said.1.value.thought", "unread-key")
+
+
 REFUSED: list[tuple[list[Message], str, str, str]] = [
     ([user(), answer(weight=0.5)], "1.weight", "weight", "must be 0 or 1, not 0.5"),
     ([user(), answer(weight=2)], "1.weight", "weight", "must be 0 or 1, not 2"),
@@ -133,6 +147,14 @@ REFUSED: list[tuple[list[Message], str, str, str]] = [
     ([user(tool_calls=[CALLED]), answer()], "0.tool_calls", "unread-key", "is not read; only the"),
     ([user(), answer("", tool_calls=[CALLED], function_call=CALL)], "1.function_call", "unread-key",
      "is not read; only the assistant calls tools, and by tool_calls or function_call"),
+    ([user(), answer(None, tool_calls=[CALLED | {"state": 1}])], "1.tool_calls.0.state",
+     "unread-key", "is not read; remove it, or make it one of the arguments"),
+    ([user(), answer(None, tool_calls=[{"function": CALL | {"thought": "a"}}])],
+     "1.tool_calls.0.function.thought", "unread-key", "is not read; remove it"),
+    ([user(), answer(None, tool_calls=[CALLED | {"id": 3}])], "1.tool_calls.0.id", "not-text",
+     "must be a string, not 3"),
+    ([user(), answer(None, tool_calls=[CALLED | {"type": "custom"}])], "1.tool_calls.0.type",
+     "tool-json", 'must be "function", not "custom"'),
     ([user(), answer(None, tool_calls=[CALLED]), {"role": "tool", "content": "", "name": 3},
       answer()], "2.name", "not-text", "must be a string, not 3"),
     ([user(), answer(prefix=True)], "1.prefix", "unread-key", "is not read; remove it, or add"),
