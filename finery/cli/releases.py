@@ -29,7 +29,7 @@ def fetch(
     from finery.releases.fetch import fetch as fetch_package
 
     with one_line_errors():
-        found, folder = fetch_package(source, release, out, verify_package)
+        found, folder = fetch_package(source, release, out, verify_package, _say)
     print(f"{folder}: {found.name} {found.version}, as in its MANIFEST.json")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from finery.releases import git, kept, tags
 from finery.releases.candidate import candidate
-from finery.releases.errors import NotDelivered, ReleaseError
+from finery.releases.errors import ReleaseError
 from finery.releases.judge import Promotion, judge_release
 from finery.releases.registry import (
     Release,
@@ -90,13 +90,7 @@ def _check(root: Path, name: str, stage: str, version: str | None, push: bool, s
     git.check_tagger(root)
     if push and not git.remote(root):
         raise ReleaseError(git.NO_REMOTE)
-    try:
-        if brought := tags.bring(root, name):
-            say(f"fetched from {git.remote(root)}: {', '.join(brought)}")
-    except NotDelivered as error:
-        if push:
-            raise
-        say(f"{error}; so it was judged by the releases that are known here")
+    tags.bring_or_say(root, name, say, insist=push)
 
 
 def put(

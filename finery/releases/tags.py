@@ -7,11 +7,13 @@ what a person decided. It travels with git, like the tag.
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from finery.releases import git
+from finery.releases.errors import NotDelivered
 from finery.to_json import to_json
 
 
@@ -85,6 +87,17 @@ def bring(root: Path, name: str | None = None) -> list[str]:
         return bool(found) and name in (None, found["name"])
 
     return git.fetch_tags(root, is_wanted)
+
+
+def bring_or_say(root: Path, name: str, say: Callable[[str], None], insist: bool = False) -> None:
+    """`bring`, saying what came, or that the remote does not answer; `insist` raises that."""
+    try:
+        if brought := bring(root, name):
+            say(f"fetched from {git.remote(root)}: {', '.join(brought)}")
+    except NotDelivered as error:
+        if insist:
+            raise
+        say(f"{error}; so only the releases that are known here count")
 
 
 def _next_second(root: Path) -> int:

@@ -1,6 +1,7 @@
 """Pushed from one machine, fetched on another: an S3 or a folder, to DVC, is a remote."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from finery.releases.registry import champion, releases
 from .conftest import Tiny
 
 DVC = (sys.executable, "-m", "dvc")
+SOMEBODY = 4321
 BETTER, WORSE = [1.0] * 40, [0.0] * 40
 
 
@@ -139,7 +141,7 @@ def test_a_git_remote_that_is_away(shared: Tiny, tmp_path: Path):
     assert shared.tags() == []
     said: list[str] = []
     assert promote(shared.folder, "merged", say=said.append).version == "v0.1.0"
-    assert len(said) == 1 and said[0].endswith("by the releases that are known here")
+    assert len(said) == 1 and said[0].endswith("only the releases that are known here count")
 
 
 def test_a_rollback_travels(shared: Tiny):
@@ -219,7 +221,58 @@ def test_fetch_from_what_is_no_project(tmp_path: Path, source: str):
     with pytest.raises(UserError) as refused:
         fetch(where, "merged@prod", tmp_path / "out", intact)
     assert str(refused.value).startswith(f"{where}: ")
+    assert "SCM error" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_fetch_in_a_clone_knows_what_was_released_since(
+    shared: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    promote(shared.folder, "merged", push=True)
+    clone = cloned(shared)
+    shared.train("second", BETTER)
+    promote(shared.folder, "merged", push=True)
+    monkeypatch.chdir(clone.folder)
+    said: list[str] = []
+    release, folder = fetch(".", "merged@prod", tmp_path / "got", intact, said.append)
+    assert (release.version, model(folder)) == ("v0.2.0", "second")
+    assert said == ["fetched from origin: merged#prod#2, merged@v0.2.0"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_fetch_from_another_users_folder(shared: Tiny, tmp_path: Path):
+    for path in (tmp_path / "git", *(tmp_path / "git").rglob("*")):
+        os.chown(path, SOMEBODY, SOMEBODY)
+    with pytest.raises(UserError) as refused:
+        fetch(f"file://{tmp_path}/git", "merged@prod", shared.folder / "got", intact)
+    assert "dubious ownership" in str(refused.value)
+    assert f"git config --global --add safe.directory {tmp_path}/git" in str(refused.value)
+
+
+def test_fetch_from_a_project_in_a_folder_of_its_repository(tiny: Tiny, tmp_path: Path):
+    around = tmp_path / "around"
+    around.mkdir()
+    shutil.move(tiny.folder, around / "project")
+    shutil.move(around / "project/.git", around / ".git")
+    with pytest.raises(UserError, match="not the root of its git repository"):
+        fetch(str(around / "project"), "merged@prod", tmp_path / "got", intact)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_fetch_to_where_nothing_can_be_written(tiny: Tiny, tmp_path: Path):
+    promote(tiny.folder, "merged")
+    (tmp_path / "closed").mkdir(mode=0o555)
+    with pytest.raises(NotDelivered, match="closed/out: Permission denied"):
+        fetch(str(tiny.folder), "merged@prod", tmp_path / "closed/out", intact)
+
+
+def test_fetch_to_below_a_file(tiny: Tiny, tmp_path: Path):
+    promote(tiny.folder, "merged")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        NotDelivered, match=r"file/out: (Not a directory|File exists); choose another"
+    ):
+        fetch(str(tiny.folder), "merged@prod", tmp_path / "file/out", intact)
 
 
 def test_fetch_without_its_remote_leaves_nothing(shared: Tiny, tmp_path: Path):
