@@ -1,11 +1,13 @@
 """Rows that cannot be used: where they are, and what is wrong with them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 SHOWN = 20
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 Row = TypeVar("Row")
 
 
@@ -13,8 +15,10 @@ Row = TypeVar("Row")
 class BadRow:
     """One row that cannot be used; `dataclasses.asdict` gives what rejected.jsonl holds.
 
-    `row` counts from 1 in its file, `field` is the column, empty if it is the whole row; `kind`
-    is a short name that is the same for the same fault, such as "empty-answer".
+    `row` counts from 1 in its file; `field` is the column, empty if it is the whole row, with the
+    place inside where there is one, from 0: "tools.0.name"; `kind` is a short name that is the
+    same for the same fault, such as "empty-answer". What a line or a file of UTF-8 cannot hold is
+    escaped, as the names of columns and keys may have anything in them.
     """
 
     file: str
@@ -22,6 +26,11 @@ class BadRow:
     field: str
     kind: str
     problem: str
+
+    def __post_init__(self) -> None:
+        for name in ("field", "problem"):
+            if UNPRINTABLE.search(said := getattr(self, name)):
+                object.__setattr__(self, name, UNPRINTABLE.sub(_escaped, said))
 
     def __str__(self) -> str:
         return ": ".join(filter(None, (self.file, f"row {self.row}", self.field, self.problem)))
@@ -67,3 +76,7 @@ class Tally:
             more = f", the first {SHOWN} shown" if self.total > SHOWN else ""
             shown.append(f"{self.total} bad rows{more}: {kinds}")
         return shown
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

@@ -76,5 +76,12 @@ class Fields:
 
 
 def shown(value: Any) -> str:
-    """A value as JSON, cut to fit in a line."""
-    return f"{json.dumps(value, ensure_ascii=False, default=str):.60}"
+    """A value as JSON, cut to fit in a line; what JSON does not have, by its type."""
+    try:
+        return f"{json.dumps(value, ensure_ascii=False, default=_typed):.60}"
+    except TypeError:  # a key that is no string
+        return f"{value!r:.60}"
+
+
+def _typed(value: Any) -> str:
+    return f"{type(value).__name__} {value}"

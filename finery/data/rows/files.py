@@ -9,6 +9,7 @@ from finery.data.rows.bad_rows import BadRow
 from finery.data.rows.csv_rows import csv_rows
 from finery.data.rows.json_rows import element_rows, line_rows
 from finery.data.rows.lines import TOO_LONG, first_character, lines, not_utf8
+from finery.data.rows.magic import refuse_disguised
 from finery.data.rows.strict_json import Note
 from finery.data.rows.table_rows import arrow_rows, parquet_rows
 
@@ -51,6 +52,7 @@ def read_rows(
 
 
 def _numbered(file: Path, tag: str | None) -> Numbered:
+    refuse_disguised(file)
     match TYPES.get(file.suffix):
         case "parquet":
             return parquet_rows(file)

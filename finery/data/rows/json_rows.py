@@ -9,10 +9,10 @@ from typing import Any
 
 from finery.data.errors import DataError
 from finery.data.rows.lines import CHUNK, LONGEST_ROW, TOO_LONG, lines, not_utf8
-from finery.data.rows.strict_json import Note, Parser, reason
+from finery.data.rows.strict_json import COMMA, Note, Parser, reason
 
 SPACE = re.compile(r"[ \t\r\n]*")
-COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
+BETWEEN = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
 NEAR_THE_END = 16
 """Characters: more than the longest of JSON's words, which may be cut where the window ends."""
 
@@ -102,7 +102,7 @@ class _Text:
 
     def next_element(self) -> bool:
         """Go to what comes after the next comma, if all of that is in the window."""
-        comma = COMMA.match(self.text, self.position)
+        comma = BETWEEN.match(self.text, self.position)
         if not comma or comma.end() == len(self.text):
             return False
         self.position = comma.end()
@@ -115,7 +115,7 @@ class _Text:
                 value, end = parser.value_at(self.text, self.position)
             except (ValueError, RecursionError) as error:
                 if not self._may_be_cut(error):
-                    raise self.error(reason(error), getattr(error, "pos", None)) from None
+                    raise self._plainly(error, row) from None
                 failed, end = error, len(self.text)
             else:
                 failed = None
@@ -148,7 +148,11 @@ class _Text:
         """What to say about an error when there is no more to read."""
         if row and self._may_be_cut(error, near=0):
             return self.cut(row)
-        return self.error(reason(error), getattr(error, "pos", None))
+        return self._plainly(error, row)
+
+    def _plainly(self, error: Exception, row: int | None) -> DataError:
+        missing = row and self.text.startswith("]", self.position)
+        return self.error(COMMA if missing else reason(error), getattr(error, "pos", None))
 
     def _more(self) -> bool:
         """Forget what was read, and hold more, twice as much of a long value; False at the end."""

@@ -20,6 +20,7 @@ def lines(file: Path) -> Iterator[tuple[int, bytes | None]]:
     """Each line with its number from 1, and its end; None for one that is too long.
 
     Files that were joined may have a byte order mark before any line: it is no part of it.
+    Raises `DataError` for lines that end in CR alone, as on old Macs.
     """
     with file.open("rb") as stream:
         number = 0
@@ -28,6 +29,8 @@ def lines(file: Path) -> Iterator[tuple[int, bytes | None]]:
             whole = len(line) <= LONGEST_ROW or line.endswith(b"\n")
             while not line.endswith(b"\n") and (rest := stream.readline(CHUNK)):
                 line = rest
+            if number == 1 and not line.endswith(b"\n") and b"\r" in line.strip():
+                raise DataError(f"{file}: its lines end in CR; save the file with LF")
             yield number, line.removeprefix(codecs.BOM_UTF8) if whole else None
 
 

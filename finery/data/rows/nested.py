@@ -7,6 +7,9 @@ from finery.data.rows.bad_rows import FieldError
 from finery.data.rows.fields import Fields, shown
 from finery.data.rows.strict_json import Parser, reason
 
+DEEPEST = 100
+"""No tool has values so deep in others, and what renders them could not follow many more."""
+
 
 def opened(field: str | None, value: Any) -> Any:
     """What a text holds whose cell is for a list or an object, as all cells of CSV are texts.
@@ -36,7 +39,7 @@ def decoded(field: str | None, text: str, kind: str) -> Any:
     return value
 
 
-def plain(row: Fields, place: str, value: Any, nulls: bool = False) -> Any:
+def plain(row: Fields, place: str, value: Any, nulls: bool = False, depth: int = 1) -> Any:
     """A value that JSON can hold, its texts and keys checked and filled as all texts of a row are.
 
     `place` is where it is: columns, keys and indices from 0, with dots between. Without `nulls`,
@@ -54,11 +57,13 @@ def plain(row: Fields, place: str, value: Any, nulls: bool = False) -> Any:
             raise FieldError(place, "not-a-number", problem)
         return value
     if isinstance(value, list):
-        return [plain(row, f"{place}.{n}", each, nulls) for n, each in enumerate(value)]
+        _refuse_deep(place, depth)
+        return [plain(row, f"{place}.{n}", each, nulls, depth + 1) for n, each in enumerate(value)]
     if isinstance(value, dict):
+        _refuse_deep(place, depth)
         kept = {key: each for key, each in value.items() if nulls or each is not None}
         filled = {
-            _key(row, place, key): plain(row, f"{place}.{key}", each, nulls)
+            _key(row, place, key): plain(row, f"{place}.{key}", each, nulls, depth + 1)
             for key, each in kept.items()
         }
         if len(filled) != len(kept):
@@ -68,6 +73,12 @@ def plain(row: Fields, place: str, value: Any, nulls: bool = False) -> Any:
     kind = type(value).__name__
     problem = f"is of the type {kind} ({value!s:.60}), which JSON does not have; store a string"
     raise FieldError(place, "not-json", problem)
+
+
+def _refuse_deep(place: str, depth: int) -> None:
+    if depth > DEEPEST:
+        problem = f"is more than {DEEPEST} deep in lists and objects; write it flatter"
+        raise FieldError(f"{place:.60}...", "too-deep", problem)
 
 
 def _key(row: Fields, place: str, key: Any) -> str:

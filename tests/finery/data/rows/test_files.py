@@ -19,6 +19,7 @@ from finery.data.rows.lines import LONGEST_ROW
 ROWS = [{"a": "鱼"}, {"a": "b\u2028c"}]
 ARRAY = '[{"a": "鱼"},\n {"a": "b\u2028c"}]'
 LINES = '{"a": "鱼"}\n\n{"a": "b\u2028c"}\n'
+DEEP = '{"a": ' * 201 + "1" + "}" * 201
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(allow_nan=False,
     allow_infinity=False) | st.text(max_size=20),
@@ -73,6 +74,18 @@ def test_tables_hold_the_same_rows(tmp_path: Path):
         assert values(tmp_path / name) == ROWS * 1500
 
 
+@pytest.mark.parametrize("name", ["d.json", "d.jsonl"])
+def test_integers_are_whole_and_many_brackets_are_not_deep(tmp_path: Path, name: str):
+    row = {"a": 10**4299, "b": -(2**64), "c": [[n] for n in range(1000)], "d": "[" * 1000}
+    (tmp_path / name).write_text(f"[{json.dumps(row)}]" if name == "d.json" else json.dumps(row))
+    assert values(tmp_path / name) == [row]
+
+
+def test_an_array_may_have_its_lines_end_in_cr(tmp_path: Path):
+    (tmp_path / "d.json").write_bytes(ARRAY.replace("\n", "\r").encode())
+    assert values(tmp_path / "d.json") == ROWS
+
+
 def test_csv(tmp_path: Path):
     file = tmp_path / "d.csv"
     with file.open("w", newline="") as stream:
@@ -114,7 +127,14 @@ def test_an_array_in_any_pieces_is_what_json_says(
         ("d.json", "3", ": must be an array of objects, or hold an object a line"),
         ("d.json", '{\n "a": 1\n}', ": must be an array of objects, or hold an object a line"),
         ("d.json", "[]", ": has no rows"),
-        ("d.json", "[{}\n, ]", ":2: not JSON at column 3: expecting value"),
+        ("d.json", "[{}\n, ]", ":2: not JSON at column 3: a comma too many; remove it"),
+        ("d.json", '[{"a": 1,}]', ":1: not JSON at column 10: a comma too many; remove it"),
+        ("d.json", '[{"a": [1, }]', ":1: not JSON at column 12: a comma too many; remove it"),
+        ("d.jsonl", "{}\r{}\r", ": its lines end in CR; save the file with LF"),
+        ("d.txt", "a\rb", ": its lines end in CR; save the file with LF"),
+        ("d.csv", "a\r1\r", ": its lines end in CR; save the file with LF"),
+        ("d.csv", 'a\nb\rc\n', ":2: not CSV: new-line character seen in unquoted field; quote it as"
+         " CSV"),
         ("d.json", "[{}\n{}]", ":2: not JSON at column 1: expecting ',' or ']'"),
         ("d.json", "[{}]\n[]", ":2: not JSON at column 1: there is more after the array's end"),
         ("d.json", '[{"a":\n"b"},\n{"a": "c', ":3: cut off in or after row 2; get the whole file"),
@@ -155,7 +175,8 @@ def test_a_file_that_cannot_be_read_on(
 @pytest.mark.parametrize("name", ["d.parquet", "d.arrow"])
 def test_a_damaged_table(tmp_path: Path, name: str):
     pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "whole.parquet")
-    for content in (b"", b"ARROW1 no", (tmp_path / "whole.parquet").read_bytes()[:-20]):
+    cut = (tmp_path / "whole.parquet").read_bytes()[:-20]
+    for content in (b"", b"ARROW1 no", b"\0" + cut if name == "d.arrow" else cut):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=rf"{name}: not \w+, or damaged \(.*; get the file"):
             list(read_rows(tmp_path / name))
@@ -180,6 +201,16 @@ def test_a_damaged_table(tmp_path: Path, name: str):
         ("d.json", '[{"a": {"b": 1, "b": 1}}, {"a": 1}, {"a": 1, "a": 2}]',
          ["row 1: b: is written twice in one object; keep one",
           "row 3: a: is written twice in one object; keep one"]),
+        ("d.jsonl", '{"a": 1},\n{"a": [1,]}\n', [
+            "row 1: not JSON at line 1, column 9: a comma too many; remove it",
+            "row 2: not JSON at line 2, column 10: a comma too many; remove it"]),
+        ("d.json", f'[{{"a": {"9" * 5000}}}, {{}}, {{"a": -{"9" * 4301}}}]',
+         ["row 1: holds a number of 5000 digits; write it as a string",
+          "row 3: holds a number of 4302 digits; write it as a string"]),
+        ("d.json", f'[{{"a": {"[" * 199 + "]" * 199}}}, {DEEP}]',
+         ["row 2: holds values more than 200 deep in others; write it flatter"]),
+        ("d.jsonl", '{"a": ' + "[" * 1000 + "]" * 1000 + "}",
+         ["row 1: not JSON at line 1: too deeply nested"]),
         ("d.json", '[{"a": NaN}, {"a": [-Infinity]}]',
          ["row 1: holds NaN, which is not JSON; write null",
           "row 2: holds -Infinity, which is not JSON; write null"]),

@@ -11,11 +11,19 @@ from finery.data.rows.nested import decoded, opened, plain
 ROW = Fields({}, {"a": "A", "b": "A"})
 
 
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 def test_plain_values_stay_and_texts_are_filled():
     value = {"x": [1, 2.5, True, None, "{{a}}", {"{{a}}": []}], "y": 10**400, "z": {}}
     filled = {"x": [1, 2.5, True, None, "A", {"A": []}], "y": 10**400, "z": {}}
     assert plain(ROW, "t", value) == filled
     assert plain(Fields({}, None), "t", "{{a}}") == "{{a}}"
+    assert plain(ROW, "t", deep(100)) == deep(100)
 
 
 def test_a_key_of_null_is_no_key_but_a_null_in_a_list_is_a_value():
@@ -49,6 +57,8 @@ def test_a_key_of_null_is_no_key_but_a_null_in_a_list_is_a_value():
          "is of the type Decimal (1.10), which JSON does not have; store a string"),
         ([b"ab"], "t.0", "not-json",
          "is of the type bytes (b'ab'), which JSON does not have; store a string"),
+        (deep(101), "t" + ".0" * 29 + "....", "too-deep",
+         "is more than 100 deep in lists and objects; write it flatter"),
         ({"x": {1: "a"}}, "t.x", "not-json", "has the key 1; store it as a string"),
     ],
 )  # fmt: skip
