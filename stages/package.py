@@ -38,7 +38,7 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
     facts = Facts(
         params.package,
         quantization=config.get("quantization_config") or {},
-        remote_code="auto_map" in config,
+        remote_code=any(model.glob("*.py")),  # there only if params.yaml trusts it
         metrics=read_json(metrics),
         gate=report,
         lineage=records,

@@ -71,6 +71,14 @@ def test_transformers_loads_it_and_the_card_runs(project: Path, monkeypatch, cap
     assert ran["inputs"]["input_ids"][0, 0] == 1
 
 
+def test_the_card_trusts_code_that_came_along(project: Path):
+    """Of the tokenizer alone, too."""
+    assert "trust_remote_code" not in (make(project, "plain") / "README.md").read_text()
+    (project / "models/merged/tokenization_own.py").write_text("class Own: ...\n")
+    card = (make(project, "own") / "README.md").read_text()
+    assert card.count("trust_remote_code=True") == 2 and "--trust-remote-code" in card
+
+
 def test_the_generation_config_is_the_models_own(project: Path):
     config = project / "models/merged/generation_config.json"
     config.write_text('{"eos_token_id": [2, 0], "do_sample": true, "temperature": 0.7}')
