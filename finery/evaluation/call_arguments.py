@@ -7,12 +7,17 @@ learns from a text with known calls what stands around them.
 import ast
 import json
 import re
+import warnings
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from finery.evaluation.call_json import Call, Reader, around, common_end, common_start, loose
 
 JSON_WORDS = {"true": True, "false": False, "null": None}
+PATIENCE = 200
+"""What looks like a call is looked at so often: an answer that goes astray has thousands."""
+PIECE = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[()]""", re.DOTALL)
 HEAD = re.compile(r"(?<![\w.])[A-Za-z_][\w.]*\(")
 
 
@@ -52,28 +57,40 @@ def python(text: str, known: Sequence[Call]) -> Reader | None:
 
     def read(answer: str) -> list[Call]:
         calls, place = [], answer.find(before) + len(before) if before in answer else len(answer)
-        while head := HEAD.search(answer, place):
-            place = head.end()
-            for end in re.compile(r"\)").finditer(answer, place):
-                if (call := _python_call(answer[head.start() : end.end()])) is not None:
-                    calls.append(call)
-                    place = end.end()
-                    break
+        heads = (head for head in HEAD.finditer(answer) if head.start() >= place)
+        for head in islice(heads, PATIENCE):
+            if head.start() < place:
+                continue  # inside the call before
+            end = _closing(answer, head.end())
+            if end and (call := _python_call(answer[head.start() : end])):
+                calls.append(call)
+                place = end
         return calls
 
     return read
 
 
+def _closing(text: str, start: int) -> int | None:
+    """The end of the call whose arguments start there."""
+    depth = 1
+    for piece in PIECE.finditer(text, start):
+        depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        if depth == 0:
+            return piece.end()
+    return None
+
+
 def _python_call(text: str) -> Call | None:
     try:
-        call = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings(action="ignore"):  # of a text that reads oddly as Python
+            call = ast.parse(text, mode="eval").body
         if not isinstance(call, ast.Call) or call.args:
             return None
         arguments = {
             str(each.arg): ast.literal_eval(_JsonWords().visit(each.value))
             for each in call.keywords
         }
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None
     return {"name": ast.unparse(call.func), "arguments": arguments}
 
@@ -91,6 +108,6 @@ def _typed(arguments: list[tuple[str, str]]) -> dict[str, Any]:
     for name, text in arguments:
         try:
             found[name] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[name] = text.strip()
     return found

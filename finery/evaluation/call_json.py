@@ -15,17 +15,19 @@ Call = dict[str, Any]
 Reader = Callable[[str], list[Call]]
 """Finds the calls in what a model wrote."""
 OPENING = re.compile(r"[{\[]")
+PATIENCE = 1000
+"""Brackets of no JSON that are passed over: an answer that goes astray has thousands."""
 
 
 def values(text: str) -> Iterator[tuple[int, int, Any]]:
     """The JSON objects and lists in a text, none inside another: start, end and value of each."""
-    decoder, place = json.JSONDecoder(), 0
-    while found := OPENING.search(text, place):
+    decoder, place, failed = json.JSONDecoder(), 0, 0
+    while failed < PATIENCE and (found := OPENING.search(text, place)):
         place = found.start()
         try:
             value, end = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
-            place += 1
+            place, failed = place + 1, failed + 1
         else:
             yield place, end, value
             place = end
@@ -131,6 +133,6 @@ def _object(value: Any) -> dict[str, Any] | None:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return value if isinstance(value, dict) else None

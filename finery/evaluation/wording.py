@@ -45,19 +45,23 @@ def _compiled(*rules: tuple[str, str]) -> list[tuple[regex.Pattern[str], str]]:
 
 
 RULES = _compiled(
+    # one space between two words or one line break: models that go astray write thousands
+    (r"[^\S\n]+", " "),
+    (r" ?\n\s*", "\n"),
     # Markdown: emphasis, headings, code
-    (r"(?<![\w*--\p{Han}])(\*{1,3})(?=[^\s*])(.+?)(?<=[^\s*])\1(?![\w*--\p{Han}])", r"\2"),
-    (r"^\s*#{1,6}\s+|`+", ""),
+    (r"(?<![\w*--\p{Han}])(\*{1,3})(?=[^\s*])([^*\n]+)(?<=[^\s*])\1(?![\w*--\p{Han}])", r"\2"),
+    (r"^ ?#{1,6}\s|`+", ""),
+    (r"(\s)\s+", r"\1"),
     # "5 - 3" is "5-3", "5 %" is "5%", "$ 5" is "$5"
-    (r"(?<=\S)\s+(!?[[\p{Sm}/^&]--[|]]+)\s+(?=\S)", r"\1"),
-    (rf"(?<=^|{OPERAND}|[\p{{Sm}}/^*])\s*-\s+(?=[\p{{N}}\p{{Sc}}(.])", "-"),
-    (rf"(?<={OPERAND})\s+([-*])\s+(?={OPERAND})", r"\1"),
-    (r"(?<=\p{N})\s+(?=[%٪‰°]|\p{Sc}(?!\s*\p{N}))|(?<=\p{Sc})\s+(?=\p{N})", ""),
+    (r"(?<=\S)\s(!?[[\p{Sm}/^&]--[|]]+)\s(?=\S)", r"\1"),
+    (rf"(?<=^|{OPERAND}|[\p{{Sm}}/^*])\s?-\s(?=[\p{{N}}\p{{Sc}}(.])", "-"),
+    (rf"(?<={OPERAND})\s([-*])\s(?={OPERAND})", r"\1"),
+    (r"(?<=\p{N})\s(?=[%٪‰°]|\p{Sc}(?!\s?\p{N}))|(?<=\p{Sc})\s(?=\p{N})", ""),
     # all other punctuation, and what stands alone between two words
     (r"(?<!\S)[-*]+(?!\S)", " "),
     (rf"(?:{KEPT})(*SKIP)(*FAIL)|[\p{{P}}--[{SYMBOL}]]", " "),
-    (rf"\s+(?=[{UNSPACED}])|(?<=[{UNSPACED}])\s+", ""),
     (r"\s+", " "),
+    (rf" (?=[{UNSPACED}])|(?<=[{UNSPACED}]) ", ""),
 )
 """From a folded text to what it says, one after another."""
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from copy import deepcopy
 from importlib.resources import files
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -142,3 +143,12 @@ def test_the_reference_is_read_from_its_tokens(template: Any, tiny_model: Path):
 
 def test_a_template_without_calls_has_no_reader(tokenizer: Any):
     assert call_reader(tokenizer) is None
+
+
+@pytest.mark.parametrize("template", ["chatml_tools", "lfm2_v2"], indirect=True)
+@pytest.mark.parametrize("piece", ["[", '{"a":', "f(x) ", "[f(", "f(1, "])
+def test_an_answer_that_goes_astray_is_read_as_quickly_as_any(template: Any, piece: str):
+    right = turn(template, CALL)
+    start = process_time()
+    assert scores(template, [f"{right[:25]}{piece * 4000}"], CALL) == [0]
+    assert process_time() - start < 20

@@ -1,6 +1,7 @@
 """What a text says: what is left out of a comparison, and what never is."""
 
 import string
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -168,3 +169,11 @@ def test_another_number_is_another_answer(number):
         f"${text}",
     ):
         assert exact_match(f"It is {other}.", f"It is {text}.") == 0
+
+
+@pytest.mark.parametrize("piece", [" ", "\n", ".", "-", "- ", "*a ", "(", "# ", "`", "，"])
+def test_an_answer_that_goes_astray_is_scored_as_quickly_as_any(piece: str):
+    """A rule that looks back over all of what repeats would take a minute for this."""
+    start = process_time()
+    assert exact_match(f"Saltmere{piece * 8000}", "Saltmere") in (0, 1)
+    assert process_time() - start < 10
