@@ -175,8 +175,8 @@ def test_no_such_model(project: Path):
 
 def test_a_model_in_pickles_only(project: Path):
     folder = project / "pickled"
-    folder.mkdir()
-    (folder / "config.json").write_text('{"model_type": "llama"}')
+    weights = shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(project / "models/base", folder, ignore=weights)
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     params("model", source="path:pickled", sha256=None)(project)
     status, (said,) = run(project, *DOWNLOAD)
