@@ -64,7 +64,11 @@ def model_folder(params: Params) -> Path | None:
 
 def _template_note(params: Params) -> list[str]:
     folder = model_folder(params)
-    names = _template_names(folder) if folder else []
+    try:
+        with odd_files():
+            names = _template_names(folder) if folder else []
+    except UserError:  # damaged, and valid all the same: a download makes it anew
+        return []
     if len(names) < 2 or params.model.template_file:
         return []
     return [one_of_several(params.model.chat_template or names[0], names)]

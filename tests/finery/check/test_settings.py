@@ -131,7 +131,7 @@ def test_a_model_of_odd_files_is_one_line(project: Path, name: str, content: str
     assert found.startswith("params.yaml: model.source: elsewhere: ") and "\n" not in found
     Path("models").mkdir()
     shutil.move("elsewhere", "models/base")  # the next download makes it anew
-    check(Path("params.yaml"))
+    assert notes(check(Path("params.yaml"))) == []
 
 
 def test_a_template_that_is_not_utf8(project: Path):
