@@ -1,13 +1,12 @@
-"""Where, when, how and of what a run is killed: points drawn at random, the same for a seed."""
+"""Where, when, how and of what a run is killed."""
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,41 +15,28 @@ import psutil
 from .project import Project
 
 WRITTEN = ("models", "data/prepared", "reports")
-STAGES = {"train": 6, "prepare": 1, "merge": 1, "quantize@gptq": 1, "quantize@awq": 1}
-STAGES |= {"evaluate@base": 1, "evaluate@awq": 1, "gate": 1, "package@merged": 1}
-"""The stages to kill, and how often: training is the longest, and goes on from where it was."""
-MOMENTS = {"start": 1, "stage": 3, "commit": 2}
 COMMANDS = {"dvc": ["-m", "dvc", "repro"], "finery": ["-m", "flows.pipeline"]}
+PATIENCE = 300  # seconds
 
 
 @dataclass(frozen=True)
 class Point:
-    """A run of one stage by `runner` and the share of a phase of it after which it is hit."""
+    """A run of one stage by `runner`, and what is sent to whom of it as soon as `moment` comes.
+
+    The moments: `dvc` runs, the `stage` runs, an output of it is `half` written, it has ended and
+    DVC will `commit`; and for the training, `checkpoint-N` is there. `bash` becomes the stage, `sh`
+    may stay above it.
+    """
 
     runner: str
     stage: str
     moment: str
-    share: float
     victim: str
     sent: signal.Signals
-    shell: str
-
-    @classmethod
-    def drawn(cls, seed: int) -> "Point":
-        draw = random.Random(seed)
-        return cls(
-            runner=draw.choice(sorted(COMMANDS)),
-            stage=draw.choices(list(STAGES), list(STAGES.values()))[0],
-            moment=draw.choices(list(MOMENTS), list(MOMENTS.values()))[0],
-            share=round(draw.random(), 2),
-            victim=draw.choice(["run", "dvc", "stage", "terminal"]),
-            sent=draw.choice([signal.SIGTERM, signal.SIGINT, signal.SIGKILL]),
-            shell=draw.choice(["/bin/bash", "/bin/sh"]),  # bash becomes the stage, sh may not
-        )
+    shell: str = "/bin/bash"
 
     def __str__(self) -> str:
-        at = f"{self.moment}+{self.share}"
-        return f"{self.runner}-{self.stage}-{at}-{self.sent.name}-to-{self.victim}"
+        return f"{self.runner}-{self.stage}-{self.moment}-{self.sent.name}-to-{self.victim}"
 
 
 class Run:
@@ -58,7 +44,6 @@ class Run:
 
     def __init__(self, project: Project, point: Point, environment: Mapping[str, str]) -> None:
         self.project = project
-        self.stage = point.stage
         self._log = project.folder / ".finery/killed.log"
         self._log.parent.mkdir(exist_ok=True)
         with self._log.open("w") as log:
@@ -74,15 +59,25 @@ class Run:
     def output(self) -> str:
         return self._log.read_text()
 
-    def wait_until(self, moment: str, share: float, timings: Mapping[str, float]) -> None:
-        """Until the moment, or until the run has ended by itself."""
-        ended = len(timings_of(self.project))
-        if moment == "start":
-            self._wait(lambda: True, share * 4)
-        elif moment == "stage":
-            self._wait(lambda: self.find("stages."), share * (timings[self.stage] + 1))
-        else:
-            self._wait(lambda: len(timings_of(self.project)) > ended, share * 1.5)
+    def wait_until(self, moment: str) -> None:
+        """Until the moment has come. A run that ends before fails the test."""
+        ended, deadline = len(ended_in(self.project)), time.monotonic() + PATIENCE
+        while not self._has_come(moment, ended):
+            assert self.process.poll() is None, f"{moment} never came: {self.output()}"
+            assert time.monotonic() < deadline, self.output()
+            time.sleep(0.005)
+
+    def _has_come(self, moment: str, ended: int) -> bool:
+        match moment.partition("-"):
+            case "checkpoint", _, step:
+                return max(checkpoints(self.project), default=0) >= int(step)
+            case "commit", _, _:
+                return len(ended_in(self.project)) > ended
+            case "half", _, _:
+                written = (self.project.folder / path for path in WRITTEN)
+                return any(file for path in written for file in path.rglob(".partial-*"))
+            case _:
+                return self.find({"dvc": "dvc", "stage": "stages."}[moment]) is not None
 
     def hit(self, victim: str, sent: signal.Signals) -> None:
         """Send the signal to the victim, or to the run if there is no such process just now."""
@@ -106,12 +101,11 @@ class Run:
                 return process
         return None
 
-    def _wait(self, when: Callable[[], object], seconds: float) -> None:
-        deadline = time.monotonic() + 300
-        while not when() and self.process.poll() is None:
-            assert time.monotonic() < deadline, self.output()
-            time.sleep(0.02)
-        time.sleep(seconds)
+
+def checkpoints(project: Project) -> list[int]:
+    """The steps of the whole checkpoints of the training."""
+    marks = project.folder.glob(".finery/checkpoints/train/*/checkpoint-*/complete")
+    return [int(mark.parent.name.partition("-")[2]) for mark in marks]
 
 
 def processes(project: Project) -> list[psutil.Process]:
@@ -140,7 +134,7 @@ def written(project: Project) -> dict[str, tuple[int, int]]:
     return {str(file): (file.stat().st_mtime_ns, file.stat().st_size) for file in files}
 
 
-def timings_of(project: Project) -> list[tuple[str, float]]:
-    """The seconds of every stage that came to its end."""
+def ended_in(project: Project) -> list[str]:
+    """The stages that came to their end, in that order."""
     lines = (project.folder / ".finery/timings.jsonl").read_text().splitlines()
-    return [(each["stage"], each["seconds"]) for each in map(json.loads, lines)]
+    return [json.loads(line)["stage"] for line in lines]

@@ -1,9 +1,11 @@
 """Any signal to any process at any moment: nothing lives on, and the next run ends the same."""
 
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from signal import SIGINT, SIGKILL, SIGTERM
 from typing import Any
 
 import pytest
@@ -12,19 +14,32 @@ from ruamel.yaml import YAML
 
 from finery.pipeline.recovery import recover
 
-from .killing import COMMANDS, WRITTEN, Point, Run, survivors, timings_of, written
+from .killing import COMMANDS, WRITTEN, Point, Run, checkpoints, survivors, written
 from .project import Project
 
-SHORT = (4, 12, 16, 19, 22)
-LONG = 25
-POINTS = [
-    pytest.param(
-        Point.drawn(seed),
-        id=f"{seed}-{Point.drawn(seed)}",
-        marks=[] if seed in SHORT else [pytest.mark.slow],
-    )
-    for seed in range(LONG)
+# The training has six steps an epoch and saves each fourth: 8, 16, 20 and 28 are in the middle of
+# a later one. That it resumes from every step alike, tests/stages/test_train.py holds.
+QUICK = [
+    Point("dvc", "train", "checkpoint-8", "stage", SIGKILL),
+    Point("dvc", "train", "checkpoint-20", "terminal", SIGINT),
+    Point("finery", "train", "checkpoint-16", "run", SIGTERM),
+    Point("finery", "train", "checkpoint-28", "dvc", SIGKILL, "/bin/sh"),
+    Point("dvc", "prepare", "commit", "run", SIGKILL),
 ]
+SLOW = [
+    Point("dvc", "train", "checkpoint-16", "run", SIGTERM, "/bin/sh"),
+    Point("finery", "train", "checkpoint-8", "terminal", SIGINT),
+    Point("finery", "train", "checkpoint-20", "run", SIGKILL),
+    Point("dvc", "train", "commit", "terminal", SIGKILL),
+    Point("finery", "train", "commit", "dvc", SIGTERM),
+    Point("dvc", "merge", "half", "stage", SIGTERM),
+    Point("finery", "quantize@gptq", "stage", "run", SIGINT),
+    Point("dvc", "quantize@awq", "half", "terminal", SIGKILL, "/bin/sh"),
+    Point("finery", "evaluate@base", "dvc", "dvc", SIGINT),
+    Point("finery", "package@merged", "commit", "run", SIGKILL),
+]
+POINTS = [pytest.param(point, id=str(point)) for point in QUICK]
+POINTS += [pytest.param(point, id=str(point), marks=pytest.mark.slow) for point in SLOW]
 BLOCKED = ("dvc.lock", "RWLock")
 """Files that DVC writes in place. A kill in these milliseconds is healed by `finery run`."""
 
@@ -52,7 +67,7 @@ def test_a_kill_anywhere(
 ) -> None:
     undo(project, point.stage)
     run = Run(project, point, prefect)
-    run.wait_until(point.moment, point.share, dict(timings_of(pipeline)))
+    run.wait_until(point.moment)
     run.hit(point.victim, point.sent)
     run.process.wait(timeout=300)  # DVC itself ignores an interrupt while a stage runs
     assert survivors(project, seconds=5) == [], run.output()
@@ -60,10 +75,12 @@ def test_a_kill_anywhere(
     time.sleep(1)
     assert written(project) == before
 
-    checkpoints = list(project.folder.glob(".finery/checkpoints/train/*/*/complete"))
+    reached = max(checkpoints(project), default=0)
     output = finish(project, point.runner, prefect)
-    if checkpoints and "Running stage 'train'" in output:
-        assert "resuming from checkpoint-" in output
+    resumed = re.findall(r"resuming from checkpoint-(\d+)", output)
+    if point.moment.startswith("checkpoint-"):
+        assert resumed == [str(reached)] and reached >= int(point.moment.partition("-")[2])
+    assert reached == 0 or "Running stage 'train'" not in output or resumed == [str(reached)]
     assert project.contents(*WRITTEN) == pipeline.contents(*WRITTEN)
     assert locked(project) == locked(pipeline)
 
