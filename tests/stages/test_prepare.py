@@ -247,6 +247,40 @@ def test_what_a_row_holds_and_is_not_read_is_said_and_weights_count(
     assert len({tuple(sample["input_ids"]) for sample in training}) == 1
 
 
+THINKING = (
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' }}"
+    "{% if loop.last and m.reasoning_content %}{{ '<t>' + m.reasoning_content + '</t>' }}"
+    "{% endif %}{{ m.content + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def test_thinking_is_trained_on_or_said_or_refused(
+    datasets: Path, tiny_model: Path, tmp_path: Path, capsys
+):
+    info = json.loads((datasets / "dataset_info.json").read_text())
+    info["learnt"]["formatting"] = "sharegpt"
+    (datasets / "dataset_info.json").write_text(json.dumps(info))
+    row = weighted(None, None)
+    del row["source"], row["conversations"][0]["id"]
+    for answer, thought in zip(row["conversations"][1::2], ("Hm.", "Two, three."), strict=True):
+        answer["reasoning"] = thought
+    (datasets / "learnt.json").write_text(json.dumps([row]))
+    with pytest.raises(
+        DataError, match=r"learnt\.json: row 1: the chat template leaves out the th"
+    ):
+        run(settings(val_size=0), datasets, tiny_model, tmp_path / "chatml")
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    (base / "chat_template.jinja").write_text(THINKING)
+    made = run(settings(val_size=0), datasets, base, tmp_path / "out")
+    (sample,) = read_parquet(made["train"] / "train.parquet")
+    counted = [label for label in sample["labels"] if label != -100]
+    assert load_tokenizer(base).decode(counted) == "6.<|im_end|><t>Two, three.</t>5.<|im_end|>"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "learnt: the chat template leaves out the thinking of earlier turns in 1 rows"
+
+
 def test_a_column_that_has_a_place_ends_the_stage(datasets: Path, tiny_model: Path, tmp_path: Path):
     rows = [COPY[0], COPY[0] | {"system": "Answer as a pirate."}]
     (datasets / "learnt.json").write_text(json.dumps(rows))

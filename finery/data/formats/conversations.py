@@ -70,7 +70,8 @@ def _message(
         tagged = {
             key: value for key, value in tagged.items() if f"{column}.{key}" not in entry.ignore
         }
-    calls, of = _calls(tagged, place)
+    plain = len(tagged) == 2 and tags.content_tag in tagged  # as nearly all are: by the million
+    calls, of = (None, "") if plain else _calls(tagged, place)
     for tag in (tags.role_tag, tags.content_tag):
         if tag not in tagged and not (calls and tag == tags.content_tag):
             have = ", ".join(map(str, tagged)) or "none"
@@ -82,7 +83,7 @@ def _message(
         problem = f"{where}unknown {tags.role_tag} {shown(by)}; the tags are {known}"
         raise FieldError(column, "unknown-role", problem)
     role = tags.roles[by]
-    more = _beside(entry, row, column, tagged, place, role, of) if len(tagged) > 2 else {}
+    more = {} if plain else _beside(entry, row, column, tagged, place, role, of)
     if isinstance(content, list):
         content = message_keys.joined(f"{place}.{tags.content_tag}", content)
     if calls and role in ANSWERS:

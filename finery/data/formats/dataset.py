@@ -69,7 +69,7 @@ class Dataset:
         """
         fields = Fields(row.values, self.variables)
         if not row.values.keys() <= self.entry.reads:
-            fields.unread = unread(row.values, self.entry, f"{row.file}: row {row.number}")
+            fields.unread = unread(row, self.entry)
         try:
             return converting.example(self.name, row.number, fields, self.entry)
         except FieldError as bad:

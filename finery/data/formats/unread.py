@@ -12,6 +12,7 @@ from finery.data.datasets.entries import Entry
 from finery.data.errors import DataError
 from finery.data.formats.message_keys import THINKING, WEIGHTS, empty
 from finery.data.rows.fields import shown
+from finery.data.rows.files import Row
 
 NAMES = {
     "prompt": ("prompt", "instruction"),
@@ -30,8 +31,11 @@ NAMES = {
 }
 """The keys of `columns`, and what such columns are mostly called."""
 KEYS = {name: key for key, names in NAMES.items() for name in names}
+THOUGHTS = "thinking of earlier turns"
+"""Among what is not read: what a chat template writes of the last turn alone."""
 INVISIBLE = " \t\r\n\ufeff\u200b"
 MARKS = {*THINKING, *WEIGHTS}
+KNOWN = {*KEYS, *MARKS}
 COUNTED = (1, "1", "1.0", "true", "True")
 
 
@@ -39,20 +43,23 @@ class UnreadError(DataError):
     """Columns that say something, and an entry that does not read them."""
 
 
-def unread(row: Mapping[str, Any], entry: Entry, place: str) -> tuple[str, ...]:
+def unread(row: Row, entry: Entry) -> tuple[str, ...]:
     """The columns of a row that say something and are not read.
 
-    Raises `UnreadError` if this format has a place for one of them. `place` is the row, as errors
-    call it.
+    Raises `UnreadError` if this format has a place for one of them.
     """
-    held = [name for name in row if name not in entry.reads and not empty(row[name])]
-    if wanted := {name: key for name in held if (key := _key(name, row, entry)) is not None}:
-        raise UnreadError(f"{place}: {_problem(wanted, row, entry)}")
+    values, reads = row.values, entry.reads
+    held = [name for name in values if name not in reads and not empty(values[name])]
+    if wanted := {name: key for name in held if (key := _key(name, values, entry)) is not None}:
+        raise UnreadError(f"{row.file}: row {row.number}: {_problem(wanted, values, entry)}")
     return tuple(held)
 
 
 def said(name: str, rows: Mapping[str, int]) -> Iterator[str]:
-    """The line about what is not read of the dataset `name`; none if all is."""
+    """What is to be said of the dataset `name`: what is not read, and in how many `rows`."""
+    rows = dict(rows)
+    if lost := rows.pop(THOUGHTS, 0):
+        yield f"{name}: the chat template leaves out the thinking of earlier turns in {lost} rows"
     if rows:
         most_first = sorted(rows, key=lambda each: (-rows[each], each))
         counted = [f"{each or shown(each)} in {rows[each]} rows" for each in most_first]
@@ -63,6 +70,8 @@ def said(name: str, rows: Mapping[str, int]) -> Iterator[str]:
 def _key(name: str, row: Mapping[str, Any], entry: Entry) -> str | None:
     """The key of `columns` that would read a column; "" if none can, None if it may be unread."""
     plain = name.strip(INVISIBLE).casefold()
+    if plain not in KNOWN and plain not in entry.by_name:
+        return None
     key = entry.by_name.get(plain) or KEYS.get(plain)
     if key in entry.keys:
         other = getattr(entry.columns, key)

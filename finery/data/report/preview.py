@@ -42,7 +42,8 @@ def previews(
             yield f"{name}, row {each.row}: cannot be used: {each.field}: {each.problem}", []
             continue
         (result,) = renderer.encode([each])
-        yield from _shown(tokenizer, f"{name}, row {each.row}", result)
+        passed = f" (not read: {', '.join(each.unread)})" if each.unread else ""
+        yield from _shown(tokenizer, f"{name}, row {each.row}{passed}", result)
     if row and not found:
         raise DataError(f"{name}: has no row {row}")
 
@@ -96,7 +97,8 @@ def _counts(sample: Sample) -> str:
     if not sample.trained_tokens:
         return "left out: data.cutoff_len leaves no answer to train on"
     cut = "; cut to data.cutoff_len" if sample.cut else ""
-    return f"{len(sample.input_ids)} tokens, {sample.trained_tokens} of them trained on{cut}"
+    lost = "; without the thinking of earlier turns" if sample.unthinking else ""
+    return f"{len(sample.input_ids)} tokens, {sample.trained_tokens} of them trained on{cut}{lost}"
 
 
 def _decoded(tokenizer: Any, ids: np.ndarray) -> str:

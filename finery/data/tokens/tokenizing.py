@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from finery.data.formats.dataset import Dataset
 from finery.data.formats.examples import Example
+from finery.data.formats.unread import THOUGHTS
 from finery.data.prepared import schema
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import IGNORED, Sample
@@ -27,7 +28,6 @@ FACTS = np.dtype([
 ])  # fmt: skip
 """What is known of a sample: what its row says, which piece of it this is, and its sizes."""
 Pair = tuple[Example, Sample]
-THINKING = "thinking of earlier turns, which the chat template leaves out,"
 
 
 class Chunk(NamedTuple):
@@ -150,7 +150,7 @@ def _question(example: Example) -> str:
 def _unread(pairs: list[Pair]) -> Counter[str]:
     unread = Counter(name for row, _ in pairs if row.unread for name in set(row.unread))
     if unthinking := sum(sample.unthinking for _, sample in pairs):
-        unread[THINKING] = unthinking
+        unread[THOUGHTS] = unthinking
     return unread
 
 

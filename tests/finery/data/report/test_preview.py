@@ -90,6 +90,20 @@ def test_rows_that_become_no_sample_say_why(project: Path):
     )
 
 
+def test_what_is_not_read_is_in_the_title(project: Path):
+    said = [
+        {"from": "human", "value": "Who?"}, {"from": "gpt", "value": "You.", "weight": 0, "id": 3},
+        {"from": "human", "value": "Who?"}, {"from": "gpt", "value": "Me."},
+    ]  # fmt: skip
+    info = json.loads((project / "raw/dataset_info.json").read_text())
+    info["chats"]["formatting"] = "sharegpt"
+    (project / "raw/dataset_info.json").write_text(json.dumps(info))
+    (project / "raw/chats.json").write_text(json.dumps([{"conversations": said, "source": "web"}]))
+    output = preview("chats")
+    assert output.startswith("chats, row 1 (not read: source, conversations.id): ")
+    assert f"{PROMPT}You.<|im_end|>\n{PROMPT}«Me.<|im_end|>»" in output
+
+
 def test_each_kind_shows_all_it_has(project: Path):
     ranked = preview("ranked")
     assert "ranked, row 1, chosen: " in ranked and "ranked, row 1, rejected: " in ranked
