@@ -10,7 +10,7 @@ from finery.git import changed
 from finery.releases import data, git
 from finery.releases.errors import ReleaseError
 from finery.releases.inputs import SETTINGS, check_inputs
-from finery.releases.kept import check_as_made
+from finery.releases.kept import check_as_made, check_kept
 from finery.releases.registry import Release, semver
 
 GATE = "reports/gate/report.json"
@@ -40,6 +40,7 @@ def _of_head(root: Path, name: str, version: str | None, found: Sequence[Release
         )
     check_committed(root, commit)
     check_inputs(root, path)
+    check_kept(root, commit, name, sent=False)
     check_as_made(root, path)
     _check_up_to_date(root, name)
     for release in found:
@@ -89,7 +90,11 @@ def _check_up_to_date(root: Path, name: str) -> None:
         text=True,
     )  # fmt: skip
     if done.returncode != 0:
-        raise ReleaseError(f"dvc: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+        said = (done.stderr.strip().splitlines() or ["failed"])[-1].removeprefix("ERROR: ")
+        raise ReleaseError(
+            f"dvc: {said}; the package is older than what was committed, or an input of it is not"
+            " here: run `dvc pull` or `dvc repro`, and commit"
+        )
     said = done.stdout + done.stderr
     if stale := WOULD_RUN.findall(said):
         raise ReleaseError(

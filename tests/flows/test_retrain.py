@@ -42,6 +42,7 @@ DATASETS = {
     "handbook_test": {"file_name": "tests.json"},
 }
 TESTS = [{"instruction": f"Question {n}?", "output": f"Answer {n}."} for n in range(80)]
+SCORED = [row | {"keywords": [row["output"]]} for row in TESTS]
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def world(tmp_path: Path, prefect_page: str) -> Iterator[World]:
     (source / ".gitignore").write_text(IGNORED)
     (source / "data/raw").mkdir(parents=True)
     (source / "data/raw/dataset_info.json").write_text(json.dumps(DATASETS))
-    (source / "data/raw/tests.json").write_text(json.dumps(TESTS))
+    (source / "data/raw/tests.json").write_text(json.dumps(SCORED))
     (source / "data/raw/served.json").write_text(json.dumps(TESTS[:10]))
     (source / "data/raw/tracked.json").write_text(json.dumps(TESTS[10:20]))
     around = environment(tmp_path, prefect_page) | {"PYTHONPATH": str(ROOT)}

@@ -175,3 +175,13 @@ def test_a_remote_over_http_is_asked_for_each_file(stored: Tiny, tmp_path: Path)
         lose(tmp_path / "store", b'"sha256": "first"')
         assert [part.on_remote for part in parts(stored.folder, "HEAD", "merged")] == [1, 0]
         server.shutdown()
+
+
+def test_a_clone_whose_settings_are_newer_than_the_package_it_lacks(stored: Tiny):
+    """DVC cannot even say what would run without the data of a stage that would."""
+    evaluate = (stored.folder / "stages/evaluate.py").read_text()
+    stored.write("stages/evaluate.py", evaluate + "# newer\n")
+    stored.commit()
+    line = refusal(cloned(stored))
+    assert "evaluate" in line and "older than what was committed" in line
+    assert "run `dvc" in line and "and commit" in line
