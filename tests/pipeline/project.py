@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 
 RAN = re.compile(r"Running stage '([^']+)':$", re.MULTILINE)
 RESTORED = re.compile(r"Stage '([^']+)' is cached - skipping run", re.MULTILINE)
-MADE = (".dvc", ".git", ".finery", "__pycache__", "models", "prepared", "reports")
+MADE = (".dvc", ".git", ".finery", "models", "data/prepared", "reports")
 """What the pipeline or git writes; all else in the project was written by a person."""
 
 
@@ -152,7 +152,12 @@ class Project:
     def _written(self) -> Mapping[Path, bytes]:
         found = {}
         for folder, folders, files in os.walk(self.folder):
-            folders[:] = [name for name in folders if name not in MADE]
+            place = Path(folder).relative_to(self.folder)
+            folders[:] = [
+                name
+                for name in folders
+                if name != "__pycache__" and (place / name).as_posix() not in MADE
+            ]
             for name in files:
                 if name != "dvc.lock":
                     found[Path(folder, name)] = Path(folder, name).read_bytes()
