@@ -76,7 +76,34 @@ def _checked(batch: Any) -> Any:
         except pa.ArrowInvalid as error:
             if "Invalid UTF8" not in str(error):
                 raise
+            column.view(_as_bytes(column.type)).validate(full=True)  # all else may be broken, too
     return batch
+
+
+def _as_bytes(kind: Any) -> Any:
+    """A type with bytes for texts, of which Arrow checks the offsets alone."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    if types.is_struct(kind):
+        return pa.struct([each.with_type(_as_bytes(each.type)) for each in kind])
+    if types.is_map(kind):
+        return pa.map_(_as_bytes(kind.key_type), _as_bytes(kind.item_type))
+    if types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, _as_bytes(kind.value_type), kind.ordered)
+    for is_such, listing in (
+        (types.is_list, pa.list_),
+        (types.is_large_list, pa.large_list),
+        (types.is_list_view, pa.list_view),
+    ):
+        if is_such(kind):
+            return listing(_as_bytes(kind.value_type))
+    texts = {
+        pa.string(): pa.binary(),
+        pa.large_string(): pa.large_binary(),
+        pa.string_view(): pa.binary_view(),
+    }
+    return texts.get(kind, kind)
 
 
 def _numbered(file: Path, batches: Iterable[Any]) -> Iterator[tuple[int, Any, Note | None]]:

@@ -43,6 +43,10 @@ def stream() -> tuple[bytes, list[int]]:
         (NOT_UTF8, "a: is not UTF-8; write the file anew from texts"),
         (pa.StructArray.from_arrays([NOT_UTF8], ["x"]),
          "a: is not UTF-8; write the file anew from texts"),
+        (pa.StructArray.from_arrays([pa.ListArray.from_arrays([0, 1, 2, 3], NOT_UTF8)], ["x"]),
+         "a: is not UTF-8; write the file anew from texts"),
+        (pa.MapArray.from_arrays([0, 1, 2, 3], NOT_UTF8, NOT_UTF8),
+         "a: is not UTF-8; write the file anew from texts"),
         (NOT_UTF8.dictionary_encode(), "a: is not UTF-8; write the file anew from texts"),
         (TWICE, "a: has a key or a field twice in one map or struct; keep one"),
         (pa.StructArray.from_arrays([TWICE], ["x"]),
@@ -113,6 +117,21 @@ def test_offsets_that_lead_out_of_a_file(tmp_path: Path):
     offsets = b"".join(n.to_bytes(4, "little") for n in (0, 3, 6, 11))
     content = file.read_bytes()
     assert content.count(offsets) == 1
+    file.write_bytes(content.replace(offsets, offsets[:8] + b"\xff\xff\xff\x7f" + offsets[12:]))
+    with pytest.raises(DataError, match=r"d\.arrow: not Arrow, or damaged \(.*; get the file"):
+        list(read_rows(file))
+
+
+def test_offsets_that_lead_out_of_a_file_beside_a_text_that_is_not_utf_8(tmp_path: Path):
+    """Arrow tells of a column's first fault alone; to read on with such offsets would crash."""
+    file = tmp_path / "d.arrow"
+    lists = pa.ListArray.from_arrays([0, 1, 2, 3], NOT_UTF8)
+    table = pa.table({"a": pa.StructArray.from_arrays([NOT_UTF8, lists], ["x", "y"])})
+    with pa.ipc.new_file(file, table.schema) as sink:
+        sink.write_table(table)
+    content, offsets = file.read_bytes(), b"".join(n.to_bytes(4, "little") for n in (0, 1, 2, 3))
+    assert content.count(offsets) == 1
+    assert [isinstance(row, BadRow) for row in read_rows(file)] == [False, True, False]
     file.write_bytes(content.replace(offsets, offsets[:8] + b"\xff\xff\xff\x7f" + offsets[12:]))
     with pytest.raises(DataError, match=r"d\.arrow: not Arrow, or damaged \(.*; get the file"):
         list(read_rows(file))
