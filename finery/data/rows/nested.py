@@ -1,6 +1,7 @@
 """Values that hold values: tools, calls, lists of messages, from any kind of file."""
 
 import math
+import re
 from typing import Any
 
 from finery.data.rows.bad_rows import FieldError
@@ -9,6 +10,9 @@ from finery.data.rows.strict_json import Parser, reason
 
 DEEPEST = 100
 """No tool has values so deep in others, and what renders them could not follow many more."""
+
+PYTHONS = re.compile(r"\s*\[?\s*\{\s*'")
+"""How objects begin that were written without json.dumps, as pandas does in CSV."""
 
 
 def opened(field: str | None, value: Any) -> Any:
@@ -23,6 +27,9 @@ def opened(field: str | None, value: Any) -> Any:
     try:
         held = parser.value(value)
     except (ValueError, RecursionError):
+        if PYTHONS.match(value):
+            problem = f"is written as Python prints it, not as JSON: {shown(value)}; use json.dumps"
+            raise FieldError(field, "not-json", problem) from None
         return value
     _refuse_noted(field, parser)
     return held

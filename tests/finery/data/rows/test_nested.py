@@ -1,5 +1,6 @@
 import datetime
 import decimal
+import json
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ def test_values_that_are_wrong(value: Any, field: str, kind: str, problem: str):
         ('[{"a": null}]', [{"a": None}]),
         (' {"a": "b"}\n', {"a": "b"}),
         ("[sea] fish", "[sea] fish"),
-        ("[{'a': 1}]", "[{'a': 1}]"),
+        ("['a']", "['a']"),
         ('"a"', '"a"'),
         ("7", "7"),
         ("", ""),
@@ -98,6 +99,14 @@ def test_json_that_has_lost_something(text: str, kind: str, problem: str):
         with pytest.raises(FieldError) as caught:
             read("c", text)
         assert (caught.value.field, caught.value.kind, str(caught.value)) == ("c", kind, problem)
+
+
+@pytest.mark.parametrize("text", ["[{'a': \"b's\"}]", " {'a': None}"])
+def test_what_python_prints_is_no_json(text: str):
+    with pytest.raises(FieldError) as caught:
+        opened("c", text)
+    said = f"is written as Python prints it, not as JSON: {json.dumps(text)}; use json.dumps"
+    assert (caught.value.field, caught.value.kind, str(caught.value)) == ("c", "not-json", said)
 
 
 def test_a_text_that_must_be_json():
