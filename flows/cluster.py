@@ -14,10 +14,10 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner
 
-from finery.checkout import clean_checkout, git
 from finery.errors import UserError
 from finery.git import answer, check_root
 from finery.params.schema import load
+from finery.pipeline.checkout import clean_checkout, git
 from finery.pipeline.elsewhere import (
     Results,
     Source,

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from finery.checkout import clean_checkout, git
 from finery.data.datasets.dataset_info import find
 from finery.data.datasets.remote import refresh as newest_revisions
 from finery.data.errors import DataError
 from finery.errors import PipelineError, UserError
 from finery.params.schema import load
+from finery.pipeline.checkout import clean_checkout, git
 from finery.pipeline.recovery import recover
 from finery.pipeline.runs import Outcome
 from finery.pipeline.status import status

@@ -15,7 +15,7 @@ from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from finery.checkout import clean_checkout
+from finery.pipeline.checkout import clean_checkout
 from finery.pipeline.errors import StageError
 from finery.pipeline.process import run_stage
 from finery.pipeline.project import look

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = {"dvc", "dvc_data", "dvc_objects", "scmrepo", "gto"}
 USED = {
     "finery/pipeline": {
+        "dvc.config.Config",
         "dvc.dependency.ParamsDependency",
         "dvc.dvcfile.Lockfile",
         "dvc.exceptions.DvcException",
@@ -51,15 +52,10 @@ USED = {
     },
     "finery/stage": {
         "dvc.exceptions.DvcException",
-        "dvc.repo.Repo",
-    },
-    # Outside of the four rooms: settings alone, what the doctor examines, a manifest's inputs.
-    "finery/checkout.py": {"dvc.config.Config"},
-    "finery/packaging": {
-        "dvc.exceptions.DvcException",
         "dvc.exceptions.NotDvcRepoError",
         "dvc.repo.Repo",
     },
+    # Outside of the four rooms: what the doctor examines.
     "finery/doctor": {
         "dvc.config.Config",
         "dvc.config.ConfigError",

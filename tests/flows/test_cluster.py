@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import flows.workers
-from finery.checkout import CheckoutError
 from finery.params.resources import ResourcesParams
+from finery.pipeline.checkout import CheckoutError
 from finery.pipeline.elsewhere import Results, Source, run_elsewhere
 from finery.pipeline.one_run import only_run
 from finery.pipeline.runs import Outcome

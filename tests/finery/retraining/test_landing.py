@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from finery.checkout import clean_checkout
 from finery.git import GitError
+from finery.pipeline.checkout import clean_checkout
 from finery.retraining.errors import NotCommitted, NotPushed
 from finery.retraining.landing import commit, land, push
 

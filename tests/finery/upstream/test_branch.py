@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from finery.checkout import clean_checkout
 from finery.errors import UserError
 from finery.git import GitError
+from finery.pipeline.checkout import clean_checkout
 from finery.upstream.branch import branch_of, fetched, merge, start_of
 from finery.upstream.errors import MergeConflict, UpstreamError
 

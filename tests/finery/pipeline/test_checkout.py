@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
-from finery.checkout import CheckoutError, clean_checkout
+from finery.pipeline.checkout import CheckoutError, clean_checkout
 
 
 @pytest.fixture
