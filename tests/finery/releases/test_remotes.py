@@ -303,7 +303,7 @@ def test_what_was_fetched_leans_on_no_cache(shared: Tiny, tmp_path: Path, kind: 
     shared.train("second", BETTER)
     made = shared.folder / "models/packages/merged/model"
     assert made.is_symlink() == (kind == "symlink")
-    promote(shared.folder, "merged")
+    promote(shared.folder, "merged", push=True)
     _, folder = fetch(str(shared.folder), "merged@prod", tmp_path / "got", intact)
     files = list(folder.iterdir())
     assert {file.name for file in files} == {"MANIFEST.json", "model"}
