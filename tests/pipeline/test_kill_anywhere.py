@@ -21,12 +21,12 @@ from .project import Project
 # a later one. That it resumes from every step alike, tests/stages/test_train.py holds.
 QUICK = [
     Point("dvc", "train", "checkpoint-8", "stage", SIGKILL),
-    Point("dvc", "train", "checkpoint-20", "terminal", SIGINT),
     Point("finery", "train", "checkpoint-16", "run", SIGTERM),
     Point("finery", "train", "checkpoint-28", "dvc", SIGKILL, "/bin/sh"),
     Point("dvc", "prepare", "commit", "run", SIGKILL),
 ]
 SLOW = [
+    Point("dvc", "train", "checkpoint-20", "terminal", SIGINT),
     Point("dvc", "train", "checkpoint-16", "run", SIGTERM, "/bin/sh"),
     Point("finery", "train", "checkpoint-8", "terminal", SIGINT),
     Point("finery", "train", "checkpoint-20", "run", SIGKILL),
