@@ -183,7 +183,7 @@ def test_nothing_heavy_is_imported(project: Small) -> None:
 
 
 def test_status_is_quick(project: Small) -> None:
-    """At most three times the processor time of `dvc status`, which says no reasons: best of three each.
+    """At most three times the processor time of `dvc status`, which says no reasons; best of three.
 
     A bound in seconds would be one on the machine.
     """
@@ -201,4 +201,3 @@ def processor_time(run: Callable[[], object]) -> float:
     run()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
