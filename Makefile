@@ -32,16 +32,20 @@ repro: setup
 	dvc repro
 	@python bench/figures.py --started $(STARTED)
 
-# Tests of flows and of the whole pipeline measure times and use all cores: alone, one by one.
+# Three kinds: tests of modules, side by side; of whole pipelines, a file at a time on each core,
+# as they share a project; of flows, which use all cores themselves, alone.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal --ignore tests/flows --ignore tests/pipeline
+BY_FILE := -n auto --maxprocesses 2 --dist loadfile tests/pipeline
 
 test: setup
 	OMP_NUM_THREADS=1 python -m pytest -m "not slow" $(SIDE_BY_SIDE)
-	python -m pytest -m "not slow" tests/flows tests/pipeline
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" $(BY_FILE)
+	python -m pytest -m "not slow" tests/flows
 
 test-all: setup
 	OMP_NUM_THREADS=1 python -m pytest $(SIDE_BY_SIDE)
-	python -m pytest tests/flows tests/pipeline
+	OMP_NUM_THREADS=1 python -m pytest $(BY_FILE)
+	python -m pytest tests/flows
 
 bench: setup
 	python bench/figures.py

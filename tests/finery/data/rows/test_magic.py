@@ -36,7 +36,7 @@ def table(suffix: str) -> bytes:
 @pytest.mark.parametrize(
     "content, problem",
     [
-        (gzip.compress(LINE), "is packed with gzip; unpack it"),
+        (gzip.compress(LINE, mtime=0), "is packed with gzip; unpack it"),
         (bz2.compress(LINE), "is packed with bzip2; unpack it"),
         (lzma.compress(LINE), "is packed with xz; unpack it"),
         (pa.compress(LINE, "zstd", asbytes=True), "is packed with zstd; unpack it"),
@@ -44,6 +44,7 @@ def table(suffix: str) -> bytes:
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
          "is a pointer of Git LFS; run `git lfs pull`"),
     ],
+    ids=["gzip", "bzip2", "xz", "zstd", "zip", "git-lfs"],
 )  # fmt: skip
 def test_files_that_are_something_else(tmp_path: Path, suffix: str, content: bytes, problem: str):
     file = tmp_path / f"d{suffix}"
