@@ -75,7 +75,7 @@ def figures(took: float | None, idle: float) -> Table:
     metrics = {model: _read(f"reports/evaluate/{model}/metrics.json") for model in MODELS}
     identity = {m: metrics[m]["identity_test"]["keyword_match"] for m in MODELS}
     handbook = {m: metrics[m]["handbook_test"]["keyword_match"] for m in MODELS}
-    fidelity = _read("reports/merge/metrics.json")
+    fidelity = _read(f"reports/merge/{load(Path('params.yaml')).merge.step}/metrics.json")
     rows = [
         ("dvc repro with nothing to do", f"{idle:.2f} s", "<= 1.5 s", idle <= 1.5),
         ("identity, base", f"{identity['base']:.1%}", "0 %", identity["base"] == 0),

@@ -163,7 +163,8 @@ def make_project(folder: Path, base: Path, rows: int) -> Path:
     (folder / "models").mkdir()
     (folder / "models" / "base").symlink_to(base)
     settings = YAML(typ="safe").load(ROOT / "params.yaml")
-    settings["data"] |= {"train": ["big"], "test": ["asked"], "cutoff_len": CUTOFF_LEN}
+    settings["data"] |= {"test": ["asked"], "cutoff_len": CUTOFF_LEN}
+    settings["train"]["sft"]["data"] = ["big"]
     settings["gate"]["rules"] = []
     settings["release"]["metrics"] = ["asked.rougeL"]
     YAML().dump(settings, folder / "params.yaml")
@@ -194,7 +195,7 @@ def run_ours(project: Path, workers: int) -> dict[str, float]:
 
 
 def ours_command() -> list[str]:
-    outputs = ("train", "calibration", "test", "metrics", "rejected", "plot")
+    outputs = ("train", "calibration", "metrics", "rejected", "plot")
     paths = [word for name in outputs for word in (f"--{name}", f"made/{name}")]
     return [
         sys.executable,

@@ -1,6 +1,7 @@
 """What an artefact was made from: a record a stage, carried along in `lineage.json`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ def read(artefact: Path) -> dict[str, Any]:
     """The records of the stages behind an artefact (a folder), by stage name, in their order."""
     file = artefact / LINEAGE
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def of(records: Mapping[str, Any], stage: str) -> dict[str, Any]:
+    """The records of a stage that a step has each its own of, by the step, in their order."""
+    named = ((name.partition("@"), record) for name, record in records.items())
+    return {step: record for (kind, _, step), record in named if kind == stage}
 
 
 def trusts_remote_code(artefact: Path) -> bool:

@@ -1,4 +1,4 @@
-"""merge: the adapter into the base model, checked against base + adapter."""
+"""merge: what a training step learnt into the model it started from, checked against both."""
 
 from pathlib import Path
 
@@ -16,21 +16,29 @@ PROBES = 8
 
 
 def merge(
-    params: MergeParams, base: Path, adapter: Path, data: Path, *, merged: Path, metrics: Path
+    params: MergeParams,
+    step: str,
+    start: Path,
+    adapter: Path,
+    data: Path,
+    *,
+    merged: Path,
+    metrics: Path,
 ) -> None:
-    """Write the merged model and how its logits compare with those of base + adapter.
+    """Write the step's model and how its logits compare with those of start + adapter.
 
-    `data` is the calibration folder of the prepared data; its first samples are the probes.
+    `data` is the calibration folder of the step's data; its first samples are the probes.
     """
     be_quiet()
-    refuse_unfit_adapter(adapter, base)
-    insist_on_numbers(base, "take another revision, or another model (model.source)")
-    insist_on_numbers(adapter, "train with a smaller train.learning_rate")
+    refuse_unfit_adapter(adapter, start)
+    insist_on_numbers(start, "take another revision, or another model (model.source)")
+    insist_on_numbers(adapter, f"train with a smaller train.{step}.learning_rate")
     samples = read_parquet(data / "calibration.parquet")[:PROBES]
-    model, fidelity = merge_lora(base, adapter, params.dtype, [s["input_ids"] for s in samples])
+    model, fidelity = merge_lora(start, adapter, params.dtype, [s["input_ids"] for s in samples])
     save_model(model, merged)
-    carry_along(base, merged)
-    lineage.write(merged, [adapter], "merge", {"dtype": params.dtype, "fidelity": fidelity})
+    carry_along(start, merged)
+    record = {"dtype": params.dtype, "fidelity": fidelity}
+    lineage.write(merged, [adapter], f"merge@{step}", record)
     text = to_json(fidelity, indent=2)
     metrics.write_text(text + "\n")
     print(text)

@@ -68,8 +68,10 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
 
 def _check_trained_with(sha256: str, records: dict, model: Path) -> None:
     """Another template at serving time is the classic way to spoil a good model unnoticed."""
-    trained = records.get("prepare", {}).get("chat_template_sha256", sha256)
-    if trained != sha256:
+    for prepared in lineage.of(records, "prepare").values():
+        trained = prepared.get("chat_template_sha256", sha256)
+        if trained == sha256:
+            continue
         raise PackageError(
             f"{model}: its chat template is not the one it was trained with"
             f" ({sha256[:12]}, not {trained[:12]}); run the pipeline from prepare again"

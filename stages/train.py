@@ -1,22 +1,23 @@
-"""train: a LoRA adapter on the prepared samples."""
+"""train: a step of the training, on its prepared samples."""
 
+from importlib import import_module
 from pathlib import Path
 
 from finery import lineage
 from finery.models.load import be_quiet
-from finery.params.train import TrainParams
+from finery.params.step import StepParams
 from finery.to_json import to_json
 from finery.training.adapter import refuse_untrained, save_adapter
 from finery.training.checkpoints import last_good, train_from
 from finery.training.errors import training_errors
 from finery.training.loss import last_losses, write_csv, write_png
 from finery.training.prepared import refuse_other_kinds
-from finery.training.sft import build_trainer
 
 
 def train(
-    params: TrainParams,
-    base: Path,
+    params: StepParams,
+    step: str,
+    start: Path,
     data: Path,
     *,
     adapter: Path,
@@ -25,24 +26,26 @@ def train(
     metrics: Path,
     checkpoints: Path,
 ) -> None:
-    """Fine-tune a LoRA adapter of `base` on `data`, going on from the last checkpoint if any.
+    """Train an adapter of the model `start` on `data`, going on from the last checkpoint if any.
 
     `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the last losses.
     """
-    refuse_other_kinds(data)
+    refuse_other_kinds(data, params)
     be_quiet()
-    trainer = build_trainer(params, base, data, checkpoints)
+    method = import_module(f"finery.training.methods.{params.method}")
+    trainer = method.build_trainer(params, start, data, checkpoints)
     resumed = last_good(checkpoints)
     if resumed:
         print(f"resuming from {resumed.name}")
-    with training_errors():
+    with training_errors(params.key):
         train_from(trainer, resumed)
-    refuse_untrained(trainer.model)
+    refuse_untrained(trainer.model, params.key)
 
     log = trainer.state.log_history
     summary = {"steps": trainer.state.global_step} | last_losses(log)
-    save_adapter(trainer.model, base, adapter)
-    lineage.write(adapter, [base, data], "train", {"metrics": summary})
+    save_adapter(trainer.model, start, adapter)
+    record = {"method": params.method, "tuner": params.tuner.type, "metrics": summary}
+    lineage.write(adapter, [start, data], f"train@{step}", record)
     write_csv(log, loss)
     write_png(log, plot)
     metrics.write_text(to_json(summary, indent=2) + "\n")

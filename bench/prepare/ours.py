@@ -12,11 +12,12 @@ import resource
 import time
 from typing import Any
 
+import finery.data.tokens.making
 import stages.prepare
 from finery.stage.run import run
 
 spent = {"seconds": 0.0, "cpu": 0.0}
-plain_tokenized = stages.prepare.tokenized
+plain_tokenized = finery.data.tokens.making.tokenized
 
 
 def _cpu() -> float:
@@ -35,6 +36,6 @@ def _timed(*args: Any) -> Any:
         spent["cpu"] += _cpu() - cpu
 
 
-stages.prepare.tokenized = _timed
+finery.data.tokens.making.tokenized = _timed
 atexit.register(lambda: print(json.dumps(spent)))
 run(stages.prepare.prepare)

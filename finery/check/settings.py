@@ -76,11 +76,13 @@ def _template_note(params: Params) -> list[str]:
 
 def _precision_note(params: Params) -> list[str]:
     """Not a problem: training may be on another machine, and refuses it there."""
-    if params.train.precision != "bf16" or cpu_has_bf16() or any(map(os.path.exists, GPUS)):
+    if cpu_has_bf16() or any(map(os.path.exists, GPUS)):
         return []
     return [
-        "train.precision: bf16 is only emulated on this machine, where training would refuse it;"
-        " unless it runs on another, set auto"
+        f"{step.key}.precision: bf16 is only emulated on this machine, where training would refuse"
+        " it; unless it runs on another, set auto"
+        for step in params.train.values()
+        if step.precision == "bf16"
     ]
 
 
@@ -108,14 +110,16 @@ def _compared(params: Params, folder: Path) -> list[str]:
     if model.is_one and not unfit:
         unfit = _template_problems(params, folder, tokens)
     problems = [f"model: {folder}: {problem}" for problem in unfit]
-    if too_long := position_problem(model, params.data.cutoff_len):
-        problems.append(f"data.cutoff_len: {too_long}")
-    targets = target_problems(model, params.train.lora.target_modules)
-    problems += [f"train.lora.target_modules: {problem}" for problem in targets]
+    for name, step in params.train.items():
+        data = params.data_of(name)
+        if too_long := position_problem(model, data.cutoff_len):
+            problems.append(f"{data.key('cutoff_len')}: {too_long}")
+        targets = target_problems(model, getattr(step.tuner, "target_modules", "all-linear"))
+        problems += [f"{step.key}.tuner.target_modules: {problem}" for problem in targets]
     for name in ("gptq", "awq"):
         if problem := group_size_problem(model, getattr(params.quantize, name).group_size):
             problems.append(f"quantize.{name}.group_size: {problem}")
-    return problems
+    return list(dict.fromkeys(problems))
 
 
 def _template_problems(params: Params, folder: Path, tokens: Tokens) -> list[str]:

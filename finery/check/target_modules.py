@@ -1,4 +1,4 @@
-"""Whether train.lora.target_modules names layers of the model, and layers that can be merged."""
+"""Whether a tuner's target_modules names layers of the model, and layers that can be merged."""
 
 from difflib import get_close_matches
 

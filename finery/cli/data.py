@@ -21,10 +21,10 @@ def check_data(names: DatasetNames = None) -> None:
     from finery.data.formats.dataset import check_datasets
 
     with one_line_errors():
-        params = _data_settings()
-        chosen = names or params.names
-        folder = Path(params.dataset_dir)
-        if problems := check_datasets(folder, chosen, params.variables, params.test):
+        params = _settings()
+        chosen, data = names or params.datasets, params.data
+        folder = Path(data.dataset_dir)
+        if problems := check_datasets(folder, chosen, data.variables, data.test):
             raise UserError("\n".join(problems))
 
 
@@ -34,8 +34,8 @@ def update_data(names: DatasetNames = None) -> None:
     from finery.data.datasets.remote import refresh
 
     with one_line_errors():
-        params = _data_settings()
-        changes = refresh(Path(params.dataset_dir), names or params.names)
+        params = _settings()
+        changes = refresh(Path(params.data.dataset_dir), names or params.datasets)
     print("\n".join(changes) or "nothing new")
 
 
@@ -54,7 +54,9 @@ def preview_data(
     console = Console(highlight=False, soft_wrap=True)
     colour = console.is_terminal and not console.no_color
     with one_line_errors():
-        for title, parts in previews(_data_settings(), Path("models/base"), name, count, row):
+        for title, parts in previews(
+            _settings().data_for(name), Path("models/base"), name, count, row
+        ):
             console.print(Text(title, "bold"))
             for text, trained in parts:
                 shown = text if colour else marked(text, trained)
@@ -62,7 +64,7 @@ def preview_data(
             console.print()
 
 
-def _data_settings() -> Any:
+def _settings() -> Any:
     from finery.params.schema import load
 
-    return load(Path("params.yaml")).data
+    return load(Path("params.yaml"))

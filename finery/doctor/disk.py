@@ -38,7 +38,7 @@ def artefact_bytes(size: ModelSize, params: Params) -> dict[str, int]:
     in half precision. Packages hold links.
     """
     merged = size.parameters * DTYPE_BYTES[params.merge.dtype]
-    sizes = {"base": size.stored, "merged": merged}
+    sizes = {"base": size.stored} | dict.fromkeys(params.train, merged)
     inside = sum(rows * columns for rows, columns in size.linears)
     for name in ("gptq", "awq"):
         chosen = getattr(params.quantize, name)

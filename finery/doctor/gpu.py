@@ -86,13 +86,14 @@ def _pip(build: TorchBuild, wheel: str) -> str:
 
 
 def _precision(params: Params) -> Iterator[Finding]:
-    chosen = params.train.precision
-    if chosen == "bf16" and not cpu_has_bf16():
-        what = "train.precision is bf16, which this CPU only emulates and training refuses"
-        yield problem("precision", what, "set train.precision: auto in params.yaml")
-    elif chosen == "fp16":
-        what = "train.precision is fp16, which a CPU only emulates: slow, and losses overflow"
-        yield note("precision", what, "set train.precision: auto in params.yaml")
+    for step in params.train.values():
+        key, advice = f"{step.key}.precision", f"set {step.key}.precision: auto in params.yaml"
+        if step.precision == "bf16" and not cpu_has_bf16():
+            what = f"{key} is bf16, which this CPU only emulates and training refuses"
+            yield problem("precision", what, advice)
+        elif step.precision == "fp16":
+            what = f"{key} is fp16, which a CPU only emulates: slow, and losses overflow"
+            yield note("precision", what, advice)
 
 
 def _major(version: str) -> int:

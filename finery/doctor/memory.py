@@ -13,8 +13,8 @@ from finery.params.schema import Params
 GB = 10**9
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 LESS = (
-    "lower train.per_device_batch_size (and raise gradient_accumulation_steps) or data.cutoff_len,"
-    " or set train.gradient_checkpointing: true"
+    "lower {key}.per_device_batch_size (and raise gradient_accumulation_steps) or {cutoff}, or set"
+    " {key}.gradient_checkpointing: true"
 )
 
 
@@ -34,16 +34,15 @@ def _on_gpu(params: Params, size: ModelSize, cards: Cards) -> Iterator[Finding]:
     card = min(cards.cards, key=lambda card: card.total)
     if not card.total:
         return
-    half = params.train.precision != "fp32"
-    weights = size.parameters * (2 if half else 4)
-    need = training_bytes(size, params.train, params.data.cutoff_len, half)
+    step, need = _largest(params, size, on_gpu=True)
+    weights = size.parameters * (2 if params.train[step].precision != "fp32" else 4)
     what = f"training takes up to about {need / GB:.1f} of {card.total / GB:.1f} GB"
     if weights > card.total:
         what = f"{weights / GB:.1f} GB of weights do not fit into {card.total / GB:.1f} GB"
         advice = "choose a smaller model.source, or a larger GPU"
         yield problem("GPU memory", f"{what} ({card.name})", advice)
     elif need > card.total:
-        yield note("GPU memory", f"{what} ({card.name}): it may run out", LESS)
+        yield note("GPU memory", f"{what} ({card.name}): it may run out", _less(params, step))
     elif need > card.total - card.used:
         what = f"{what}, of which other programs hold {card.used / GB:.1f}"
         yield note("GPU memory", what, "`nvidia-smi` lists them; end them, or choose another card")
@@ -56,20 +55,35 @@ def _on_cpu(params: Params, size: ModelSize, training: bool) -> Iterator[Finding
     weights, total = size.parameters * 4, _ram()
     need, doing = weights + GB, "merging"
     if training:
-        need = training_bytes(size, params.train, params.data.cutoff_len, half=False)
+        step, need = _largest(params, size, on_gpu=False)
         doing = "training"
     what = f"{doing} takes up to about {need / GB:.1f} of {total / GB:.1f} GB"
     if weights > total + psutil.swap_memory().total:
         what = f"{weights / GB:.1f} GB of float32 weights do not fit into {total / GB:.1f} GB"
         yield problem("memory", what, "choose a smaller model.source, or a larger machine")
     elif need > total:
-        advice = LESS if training else "use a machine with more memory, or add swap"
+        advice = _less(params, step) if training else "use a machine with more memory, or add swap"
         yield note("memory", f"{what}: it may run out", advice)
     elif need > (free := psutil.virtual_memory().available):
         what = f"{what}, of which {free / GB:.1f} are free now"
         yield note("memory", what, "end other programs before the run")
     else:
         yield ok("memory", what)
+
+
+def _largest(params: Params, size: ModelSize, on_gpu: bool) -> tuple[str, int]:
+    """The step of the training that takes the most memory, and how much, in bytes."""
+    needs = {
+        name: training_bytes(
+            size, step, params.data_of(name).cutoff_len, half=on_gpu and step.precision != "fp32"
+        )
+        for name, step in params.train.items()
+    }
+    return max(needs.items(), key=lambda need: need[1])
+
+
+def _less(params: Params, step: str) -> str:
+    return LESS.format(key=f"train.{step}", cutoff=params.data_of(step).key("cutoff_len"))
 
 
 def _ram() -> float:

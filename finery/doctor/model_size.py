@@ -9,7 +9,7 @@ from finery.check.settings import model_folder
 from finery.models.layer_widths import linears
 from finery.models.tensors import tensors
 from finery.params.schema import Params
-from finery.params.train import TrainParams
+from finery.params.step import StepParams
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ def model_size(params: Params) -> ModelSize | None:
     )
 
 
-def training_bytes(size: ModelSize, params: TrainParams, cutoff_len: int, half: bool) -> int:
-    """Memory that training a LoRA adapter takes at most, in bytes: an estimate.
+def training_bytes(size: ModelSize, params: StepParams, cutoff_len: int, half: bool) -> int:
+    """Memory that a step of the training takes at most, in bytes: an estimate.
 
-    The frozen weights; 16 bytes for each adapter weight (float32 weight, gradient and Adam's two
+    The frozen weights; 16 bytes for each trained weight (float32 weight, gradient and Adam's two
     moments); for each token of a batch at full length, 34 bytes per unit of width and layer
     in half precision, attention scores recomputed (Korthikanti et al. 2022, arXiv:2205.05198),
     or 2 with gradient checkpointing plus one whole layer; its logits and their gradients in
@@ -56,9 +56,11 @@ def training_bytes(size: ModelSize, params: TrainParams, cutoff_len: int, half: 
         a_token = size.width * (2 * size.layers + 34) * scale
     else:
         a_token = size.width * size.layers * 34 * scale
-    adapter = params.lora.rank * sum(rows + columns for rows, columns in size.linears)
+    rank = getattr(params.tuner, "rank", None)
+    trained = size.parameters if rank is None else 0
+    trained += (rank or 0) * sum(rows + columns for rows, columns in size.linears)
     logits = 8 * size.vocabulary
-    return size.parameters * 2 * scale + adapter * 16 + tokens * (a_token + logits) + 10**9
+    return size.parameters * 2 * scale + trained * 16 + tokens * (a_token + logits) + 10**9
 
 
 def _config(file: Path) -> dict[str, int]:

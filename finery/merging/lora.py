@@ -36,7 +36,7 @@ def merge_lora(base: Path, adapter: Path, dtype: str, probes: list[list[int]]) -
     if not all(logits.isfinite().all() for logits in expected):
         raise MergeError(
             f"{base} with {adapter} gives logits that are NaN or infinite;"
-            " train with a smaller train.learning_rate"
+            " train with a smaller learning_rate"
         )
     with model.disable_adapter():
         effect = compare(expected, _logits(model, probes))["relative_difference"]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from finery.lineage import of as records_of
 from finery.packaging import usage
 from finery.packaging.facts import Facts, numbers
 from finery.packaging.figures import fidelity, figure, said
@@ -49,17 +50,22 @@ def _evaluation(facts: Facts) -> str:
 
 
 def _datasets(lineage: Mapping[str, Any]) -> str:
-    datasets = lineage.get("prepare", {}).get("datasets", {})
     rows = [
-        [name, record.get("rows", ""), record.get("sha256", "")]
-        for name, record in datasets.items()
+        [step, name, record.get("rows", ""), record.get("sha256", "")]
+        for step, prepared in records_of(lineage, "prepare").items()
+        for name, record in prepared.get("datasets", {}).items()
     ]
-    return _table(["dataset", "rows", "SHA-256"], rows)
+    return _table(["step", "dataset", "rows", "SHA-256"], rows)
 
 
 def _merging(lineage: Mapping[str, Any]) -> str:
-    head, *rows = fidelity(lineage.get("merge", {}).get("fidelity", {}))
-    return _table(head, rows)
+    tables = {
+        step: fidelity(merge.get("fidelity", {}))
+        for step, merge in records_of(lineage, "merge").items()
+    }
+    head = next(iter(tables.values()), [[]])[0]
+    rows = [[step, *row] for step, (_, *rows) in tables.items() for row in rows]
+    return _table(["step", *head], rows)
 
 
 def _lineage(lineage: Mapping[str, Any]) -> str:

@@ -1,6 +1,10 @@
 """The settings that the artefacts are made by: the sections of params.yaml that stages read."""
 
-from finery.params.data import DataParams
+from collections.abc import Iterator
+
+from pydantic import model_validator
+
+from finery.params.data import DataParams, SharedDataParams
 from finery.params.evaluate import EvaluateParams
 from finery.params.gate import GateParams
 from finery.params.merge import MergeParams
@@ -15,10 +19,41 @@ class Recipe(Section):
     """One section a stage; a package records them all."""
 
     model: ModelParams
-    data: DataParams
+    data: SharedDataParams
     train: TrainParams
     merge: MergeParams
     quantize: QuantizeParams
     evaluate: EvaluateParams
     gate: GateParams
     package: PackageParams
+
+    def data_of(self, step: str) -> DataParams:
+        """The settings that the data of a step is prepared by."""
+        return DataParams.of(self.data, self.train[step].data, step)
+
+    def data_for(self, dataset: str) -> SharedDataParams:
+        """The same, of the first step that has a dataset; `data` itself if none has."""
+        steps = (self.data_of(step) for step in self.train)
+        return next((data for data in steps if dataset in data.names), self.data)
+
+    @property
+    def datasets(self) -> list[str]:
+        """All datasets that are named, each once."""
+        learnt = [name for step in self.train for name in self.data_of(step).names]
+        return list(dict.fromkeys([*learnt, *self.data.test]))
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> "Recipe":
+        if problems := list(dict.fromkeys(self._step_problems())):
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _step_problems(self) -> Iterator[str]:
+        for step in self.train:
+            try:
+                self.data_of(step)
+            except ValueError as error:
+                yield from str(error).splitlines()
+        if self.merge.step not in self.train:
+            known = ", ".join(self.train)
+            yield f"merge.step: no step {self.merge.step}; train has {known}"

@@ -7,7 +7,15 @@ from pydantic import Field
 from finery.params.section import Section
 
 StageName = Literal[
-    "download", "prepare", "train", "merge", "quantize", "evaluate", "gate", "package"
+    "download",
+    "prepare",
+    "prepare_test",
+    "train",
+    "merge",
+    "quantize",
+    "evaluate",
+    "gate",
+    "package",
 ]
 
 

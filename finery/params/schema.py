@@ -4,20 +4,22 @@ import difflib
 import json
 import re
 from functools import reduce
-from itertools import takewhile
 from operator import getitem
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from finery.errors import UserError
+from finery.params.place import Place
 from finery.params.recipe import Recipe
 from finery.params.release import ReleaseParams
 from finery.params.resources import ResourcesParams
+
+QUOTE = "'"
 
 
 class ParamsError(UserError):
@@ -85,33 +87,40 @@ def _read(path: Path) -> Any:
         line = text.count("\n", 0, error.position) + 1
         raise ParamsError([f"{path}:{line}: not YAML: {error.reason}"]) from None
     if not isinstance(values, dict):
-        raise ParamsError([f"{path}: must be a mapping of sections: {', '.join(_keys(Params))}"])
+        raise ParamsError(
+            [f"{path}: must be a mapping of sections: {', '.join(Params.model_fields)}"]
+        )
     return values
 
 
 def _describe(path: Path, values: Any, problem: Any) -> list[str]:
     """A line for each thing that one of pydantic's errors says: file, line, key, what is wrong."""
-    location = list(takewhile(lambda part: not _is_type_name(part), problem["loc"]))
+    place = Place.of(Params, problem["loc"])
+    location = place.location
     if problem["type"] == "value_error":
         said = [_key(line) for line in str(problem["ctx"]["error"]).splitlines()]
         return [f"{_where(path, values, location + key)}: {message}" for key, message in said]
-    if len(location) < len(problem["loc"]):
+    if place.of_several:
         problem = problem | {"type": "union", "input": reduce(getitem, location, values)}
-    return [f"{_where(path, values, location)}: {_message(location, problem)}"]
+    return [f"{_where(path, values, location)}: {_message(place, problem)}"]
 
 
-def _message(location: list[Any], problem: Any) -> str:
-    """What is wrong with the value at `location` and what is allowed there."""
+def _message(place: Place, problem: Any) -> str:
+    """What is wrong with the value at a place and what is allowed there."""
     found = _shown(problem["input"])
     match problem["type"]:
         case "string_pattern_mismatch" | "union":
-            return f"{found} does not fit: {(_field_description(location) or '').rstrip('.')}"
+            return f"{found} does not fit: {(place.description or '').rstrip('.')}"
         case "extra_forbidden":
-            return f"unknown key{_suggestion(location)}"
+            return f"unknown key{_suggestion(place)}"
         case "missing":
             return "missing; add it"
-        case "model_type":
-            return f"must be a mapping of {', '.join(_keys(_section_at(location)))}, not {found}"
+        case "model_type" | "model_attributes_type":
+            return f"must be a mapping of {', '.join(place.keys)}, not {found}"
+        case "union_tag_not_found":
+            return f"{problem['ctx']['discriminator'].strip(QUOTE)}: missing; add it"
+        case "union_tag_invalid":
+            return _unknown_choice(problem["ctx"])
         case "too_short":
             return f"must have at least {problem['ctx']['min_length']} entry, not {found}"
     return f"{problem['msg'].removeprefix('Input ').replace('should', 'must', 1)}, not {found}"
@@ -136,11 +145,6 @@ def _where(path: Path, values: Any, location: list[Any]) -> str:
     return f"{path}{_line(values, location)}" + (f": {key}" if key else "")
 
 
-def _is_type_name(part: Any) -> bool:
-    """pydantic adds the tried member of a union to the location; users have no such key."""
-    return isinstance(part, str) and part.startswith(("list[", "literal["))
-
-
 def _line(values: Any, location: list[Any]) -> str:
     line = None
     for part in location:
@@ -152,36 +156,18 @@ def _line(values: Any, location: list[Any]) -> str:
     return f":{line}" if line else ""
 
 
-def _suggestion(location: list[Any]) -> str:
-    section = _section_at(location[:-1])
-    if section is None:
+def _unknown_choice(said: Any) -> str:
+    """Of a key whose value decides which others there are."""
+    known = [name.strip(QUOTE) for name in said["expected_tags"].split(", ")]
+    key, value = said["discriminator"].strip(QUOTE), said["tag"]
+    near = difflib.get_close_matches(value, known, n=1)
+    meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"{key}: there is no {value}; {meant}"
+
+
+def _suggestion(place: Place) -> str:
+    known = place.siblings
+    if not known:
         return ""
-    near = difflib.get_close_matches(str(location[-1]), _keys(section), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(_keys(section))}"
-
-
-def _keys(section: type[BaseModel]) -> list[str]:
-    return list(section.model_fields)
-
-
-def _section_at(location: list[Any]) -> type[BaseModel] | None:
-    section: Any = Params
-    for part in location:
-        if isinstance(part, int):
-            continue
-        field = section.model_fields.get(part)
-        if field is None:
-            return None
-        candidates = (field.annotation, *get_args(field.annotation))
-        section = next(
-            (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None
-        )
-        if section is None:
-            return None
-    return section
-
-
-def _field_description(location: list[Any]) -> str | None:
-    section = _section_at(location[:-1])
-    field = section.model_fields.get(str(location[-1])) if section and location else None
-    return " ".join(field.description.split()) if field and field.description else None
+    near = difflib.get_close_matches(str(place.location[-1]), known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"

@@ -1,43 +1,44 @@
-"""`train`: how the adapter is trained."""
+"""`train`: the steps of the training, by their names, each from the model that another made."""
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Iterator
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from finery.params.section import Section
+from finery.params.methods.pretrain import PretrainParams
+from finery.params.methods.sft import SftParams
 
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-
-
-class LoraParams(Section):
-    """Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685)."""
-
-    rank: Annotated[int, Field(ge=1, le=1024)] = 8
-    alpha: Annotated[float, Field(gt=0)] = 16
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
-    """Layers that get an adapter: all-linear, or a list of names such as [q_proj, v_proj]."""
+BASE = "base"
+TAKEN = (BASE, "merged", "gptq", "awq", "adapters", "packages", "test")
+"""What models/ and data/prepared/ have under these names is no step's."""
+Step = Annotated[SftParams | PretrainParams, Field(discriminator="method")]
 
 
-class TrainParams(Section):
-    lora: LoraParams = LoraParams()
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-4
-    num_train_epochs: Annotated[float, Field(gt=0, le=1000)] = 3
-    per_device_batch_size: Annotated[int, Field(ge=1)] = 1
-    gradient_accumulation_steps: Annotated[int, Field(ge=1)] = 8
-    """Batches summed into a step; effective batch size: this x per_device_batch_size x devices."""
-    lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
-    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the steps over which the learning rate rises."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    precision: Precision = "auto"
-    """auto: bf16 where the GPU has it, otherwise fp32."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time."""
-    logging_steps: Annotated[int, Field(ge=1)] = 10
-    eval_steps: Annotated[int, Field(ge=1)] = 100
-    """Steps between two looks at the validation loss."""
-    save_steps: Annotated[int, Field(ge=1)] = 100
-    """Steps between two checkpoints: what a kill costs at most."""
-    seed: Annotated[int, Field(ge=0)] = 42
+def _chained(steps: dict[str, Step]) -> dict[str, Step]:
+    if problems := list(_chain_problems(steps)):
+        raise ValueError("\n".join(problems))
+    return {name: step.named(name) for name, step in steps.items()}
+
+
+TrainParams = Annotated[dict[str, Step], Field(min_length=1), AfterValidator(_chained)]
+
+
+def _chain_problems(steps: dict[str, Step]) -> Iterator[str]:
+    for name, step in steps.items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            yield f'"{name}" cannot name a step; take small letters, digits and _'
+        elif name in TAKEN:
+            yield f"{name}: no step can be called {', '.join(TAKEN[:-1])} or {TAKEN[-1]}; rename it"
+        elif step.after != BASE and step.after not in steps:
+            yield f"{name}.after: no step {step.after}; there are {', '.join([BASE, *steps])}"
+        elif name in (behind := before(steps, name)):
+            yield f"{name}.after: {' after '.join([name, *behind])} is a circle; start from {BASE}"
+
+
+def before(steps: dict[str, Step], name: str) -> list[str]:
+    """The steps that one goes on from, the next before it first; ends where they repeat."""
+    found: list[str] = []
+    while (name := steps[name].after) in steps and name not in found:
+        found.append(name)
+    return found

@@ -1,4 +1,4 @@
-"""Settings changed from the command line: `--set train.lora.rank=16` edits params.yaml."""
+"""Settings changed from the command line: `--set train.sft.tuner.rank=16` edits params.yaml."""
 
 import re
 import shutil
@@ -43,7 +43,7 @@ def set_params(assignments: Sequence[str], path: Path = Path("params.yaml")) -> 
 def _override(file: Path, assignment: str) -> None:
     """Let DVC set one value; the keys are checked afterwards, by the schema."""
     if not ASSIGNMENT.match(assignment):
-        raise UserError(f"--set {assignment}: write KEY=VALUE, such as train.lora.rank=16")
+        raise UserError(f"--set {assignment}: write KEY=VALUE, such as train.sft.tuner.rank=16")
     try:
         apply_overrides(file, [assignment if assignment[0] in "+~" else f"++{assignment}"])
     except Exception as error:  # Hydra raises its own, OmegaConf's and Python's alike

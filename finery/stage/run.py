@@ -20,7 +20,9 @@ import psutil
 
 from finery.check.settings import check
 from finery.errors import PipelineError, UserError
+from finery.params.data import DataParams
 from finery.params.recipe import Recipe
+from finery.params.step import StepParams
 from finery.stage.outputs import remove, whole
 from finery.stage.resume import checkpoint_folder, forget_committed, keep_until_committed
 from finery.stage.timings import timed
@@ -42,8 +44,9 @@ QUIET = {
 def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
     """Run a stage function from the command line and exit.
 
-    The signature is the command line: a first argument that is a section of params.yaml, or all
-    of it (`Recipe`), comes from there; positional paths are inputs and must exist; keyword-only
+    The signature is the command line: a first argument that is a section of params.yaml, all of
+    it (`Recipe`), or what concerns the `step` of the training that it is called for, comes from
+    there; positional paths are inputs and must exist; keyword-only
     paths are outputs, handed over as `.partial-NAME` beside their place and renamed once the
     stage returns; `checkpoints` is a folder that outlives a kill. Exit status 2 for bad input,
     1 for a bad outcome.
@@ -119,7 +122,7 @@ def _bound(
             outputs[parameter.name] = arguments.pop(parameter.name)
         elif parameter.annotation is Path and not arguments[parameter.name].exists():
             raise UserError(f"{arguments[parameter.name]}: missing; `dvc repro {name}` makes it")
-        elif (section := _section(parameter, params)) is not None:
+        elif (section := _section(parameter, params, arguments.get("step"))) is not None:
             arguments[parameter.name] = section
     return arguments, outputs
 
@@ -132,8 +135,17 @@ def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, 
     return vars(parser.parse_args(argv))
 
 
-def _section(parameter: inspect.Parameter, params: Recipe) -> Any:
-    """The part of params.yaml that a parameter is annotated with; None if it is no such part."""
+def _section(parameter: inspect.Parameter, params: Recipe, step: str | None) -> Any:
+    """The part of params.yaml that a parameter is annotated with; None if it is no such part.
+
+    `step` is the step of the training that a stage is called for, if it is. Raises `UserError`.
+    """
+    if step is not None and step not in params.train:
+        raise UserError(f"params.yaml: train has no step {step}; it has {', '.join(params.train)}")
+    if parameter.annotation is StepParams:
+        return params.train[step]
+    if parameter.annotation is DataParams:
+        return params.data_of(step)
     if parameter.annotation is Recipe:
         return Recipe.model_construct(
             **{name: getattr(params, name) for name in Recipe.model_fields}

@@ -25,11 +25,11 @@ def save_adapter(model: Any, base: Path, folder: Path) -> None:
         weights.chmod(0o644)
 
 
-def refuse_untrained(model: Any) -> None:
+def refuse_untrained(model: Any, key: str) -> None:
     """Raises `TrainingError` if every B of a LoRA adapter is zero, as it began: it does nothing."""
     learned = [weight for name, weight in model.named_parameters() if ".lora_B." in name]
     if learned and not any(weight.any() for weight in learned):
         raise TrainingError(
             "the adapter does nothing: all of its B matrices are zero, as before the first step;"
-            " raise train.learning_rate or train.num_train_epochs"
+            f" raise {key}.learning_rate or {key}.num_train_epochs"
         )

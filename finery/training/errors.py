@@ -11,14 +11,17 @@ class TrainingError(PipelineError):
 
 
 @contextmanager
-def training_errors() -> Iterator[None]:
-    """Turn an out-of-memory error of the GPU into one line that says what to change."""
+def training_errors(key: str) -> Iterator[None]:
+    """Turn an out-of-memory error of the GPU into one line that says what to change.
+
+    `key` is where the step's settings are, such as train.sft.
+    """
     import torch
 
     try:
         yield
     except torch.OutOfMemoryError:
         raise TrainingError(
-            "the GPU ran out of memory; halve train.per_device_batch_size and double"
-            " train.gradient_accumulation_steps, or set train.gradient_checkpointing: true"
+            f"the GPU ran out of memory; halve {key}.per_device_batch_size and double"
+            f" {key}.gradient_accumulation_steps, or set {key}.gradient_checkpointing: true"
         ) from None

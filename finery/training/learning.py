@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from finery.models.finite import no_number
+from finery.params.step import StepParams
 from finery.training.errors import TrainingError
 
 IGNORED = -100
 UNCOUNTED = "none of its tokens is counted; `dvc repro -f prepare` writes them again"
-UNTRAINED = (
-    "the base model computes it before anything is trained; try train.precision: fp32 or another"
-    " model (model.source)"
-)
 
 
 class StopsAtNan:
-    """For a Trainer of transformers: no step is taken on numbers that are not finite."""
+    """For a Trainer of transformers: no step is taken on numbers that are not finite.
+
+    Its `step` has the settings, for the advice.
+    """
+
+    step: StepParams
 
     def training_step(
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
@@ -28,7 +30,7 @@ class StopsAtNan:
         if not loss.isfinite():
             labels = inputs.get("labels")
             nothing = labels is not None and not (labels[..., 1:] != IGNORED).any()
-            cause = UNCOUNTED if nothing else None if self.state.global_step else UNTRAINED
+            cause = UNCOUNTED if nothing else None if self.state.global_step else self._untrained()
             self._stop(self.state.global_step + 1, "the loss", loss, cause)
         return loss
 
@@ -46,8 +48,22 @@ class StopsAtNan:
 
     def _stop(self, step: int, what: str, value: Any, cause: str | None = None) -> NoReturn:
         at = f"step {step} of {self.state.max_steps}"
-        likeliest = _damaged(Path(self.model.name_or_path)) or cause or _too_large(self.args)
+        likeliest = _damaged(Path(self.model.name_or_path)) or cause or self._too_large()
         raise TrainingError(f"{at}: {what} is {float(value)}: {likeliest}")
+
+    def _untrained(self) -> str:
+        return (
+            f"the model computes it before anything is trained; try {self.step.key}.precision:"
+            " fp32 or another model (model.source)"
+        )
+
+    def _too_large(self) -> str:
+        key = self.step.key
+        if self.args.fp16:
+            return f"float16 ends at 65504; set {key}.precision: bf16 or fp32"
+        scale = f", or {key}.tuner.alpha" if hasattr(self.step.tuner, "alpha") else ""
+        rate = f"{key}.learning_rate ({self.args.learning_rate:g})"
+        return f"the steps are too large; lower {rate}{scale}"
 
 
 def _damaged(base: Path) -> str | None:
@@ -56,10 +72,3 @@ def _damaged(base: Path) -> str | None:
         return None
     file, name = found
     return f"{file}: {name} holds NaN or infinity; take another revision or model (model.source)"
-
-
-def _too_large(args: Any) -> str:
-    if args.fp16:
-        return "float16 ends at 65504; set train.precision: bf16 or fp32"
-    rate = f"train.learning_rate ({args.learning_rate:g})"
-    return f"the steps are too large; lower {rate}, or train.lora.alpha"

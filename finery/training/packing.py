@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from finery.errors import UserError
+from finery.params.step import StepParams
 
 IGNORED = -100
 ONE, OTHER, SECOND = range(5, 17), range(17, 29), range(20, 40)
@@ -52,7 +53,7 @@ def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return batch
 
 
-def refuse_if_samples_meet(model: Any) -> None:
+def refuse_if_samples_meet(model: Any, params: StepParams) -> None:
     """Raises `PackingError` if what a packed sample says reaches the sample after it.
 
     Some models keep a state along the row, or bring an attention that ignores positions. Another
@@ -67,7 +68,7 @@ def refuse_if_samples_meet(model: Any) -> None:
     if not changes[0].mean() < changes[1].mean() / 2:
         raise PackingError(
             "this model lets packed samples see each other: it keeps a state along the row, or its"
-            " attention ignores where a sample begins; set data.packing: false"
+            f" attention ignores where a sample begins; set {params.key}.data.packing: false"
         )
 
 

@@ -5,25 +5,30 @@ from typing import Any
 
 from finery import lineage
 from finery.errors import UserError
+from finery.params.step import StepParams
 
-OTHER_KINDS = {"rejected_input_ids": "preferences", "desirable": "verdicts (KTO)"}
+KINDS = {"rejected_input_ids": ("preference",), "desirable": ("kto",)}
+"""By the column that only they have; samples without either are conversations or texts."""
+WORDS = {"preference": "preferences", "kto": "verdicts (KTO)", "chat": "conversations",
+         "text": "plain texts"}  # fmt: skip
 
 
 class KindError(UserError):
     """The prepared samples are not made for this training."""
 
 
-def refuse_other_kinds(data: Path) -> None:
-    """Raises `KindError` if the samples of `data` are not for supervised fine-tuning."""
+def refuse_other_kinds(data: Path, params: StepParams) -> None:
+    """Raises `KindError` if the method of the step cannot learn from the samples of `data`."""
     import pyarrow.parquet as pq
 
     columns = pq.read_schema(data / "train.parquet").names
-    for column, kind in OTHER_KINDS.items():
-        if column in columns:
-            raise KindError(
-                f"data.train holds {kind}, and this training learns from conversations and texts"
-                " only; name other datasets"
-            )
+    found = next((kinds for column, kinds in KINDS.items() if column in columns), ("chat", "text"))
+    if not set(found) & set(params.learns_from):
+        held, wanted = (" or ".join(WORDS[k] for k in each) for each in (found, params.learns_from))
+        raise KindError(
+            f"{params.key}.data holds {held}, and {params.method} learns from {wanted}; name other"
+            f" datasets, or another method"
+        )
 
 
 def read_samples(file: Path) -> Any:
@@ -36,4 +41,5 @@ def read_samples(file: Path) -> Any:
 
 def packed_length(data: Path) -> int | None:
     """How long data.packing wants rows to be, in tokens; None if each sample is a row."""
-    return lineage.read(data).get("prepare", {}).get("packed_to")
+    (prepared,) = lineage.of(lineage.read(data), "prepare").values() or [{}]
+    return prepared.get("packed_to")

@@ -45,7 +45,7 @@ def test_check_says_everything_that_is_wrong(tmp_path: Path):
     done = finery("check", "mine.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert [line.split(": ", 1)[1] for line in done.stderr.splitlines()] == [
-        "train.lora.rnak: unknown key; did you mean rank?",
+        "train.sft.tuner.rnak: unknown key; did you mean rank?",
         "merge: missing; add it",
         "marge: unknown key; did you mean merge?",
     ]

@@ -85,7 +85,7 @@ def test_a_path_that_is_not_the_apis(prefect_page: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ("flows.pipeline", "--set", "train.learning_rate=0.5"),
+        ("flows.pipeline", "--set", "train.sft.learning_rate=0.5"),
         ("flows.retrain_command",),
         ("flows.schedule",),
     ],

@@ -87,7 +87,7 @@ class Project:
             return {stage.name for stage in stale}, {stage.name for stage in stale | below}
 
     def set(self, key: str, value: Any) -> None:
-        """Change one setting of params.yaml, named like `train.lora.rank`."""
+        """Change one setting of params.yaml, named like `train.sft.tuner.rank`."""
         yaml, path = YAML(), self.folder / "params.yaml"
         params = yaml.load(path)
         section = params

@@ -79,10 +79,10 @@ def test_an_adapter_half_written_is_never_taken_for_whole(
 def test_a_checkpoint_of_other_settings_is_not_resumed(
     untrained: Project, pipeline: Project
 ) -> None:
-    epochs = pipeline.setting("train.num_train_epochs")
+    epochs = pipeline.setting("train.sft.num_train_epochs")
     steps = json.loads(pipeline.read("reports/train/metrics.json"))["steps"]
     kill(untrained, signal.SIGKILL, when=lambda: checkpoints(untrained))
-    untrained.set("train.num_train_epochs", 1)
+    untrained.set("train.sft.num_train_epochs", 1)
     outcome = untrained.repro("train")
     assert (outcome.status, outcome.ran) == (0, {"train"}), outcome.output
     assert "resuming" not in outcome.output

@@ -96,9 +96,9 @@ def touch_everything(project: Project) -> None:
 
 
 def there_and_back(project: Project) -> None:
-    project.set("train.seed", 7)
+    project.set("train.sft.seed", 7)
     assert project.plan() == ({"train"} | PACKAGE, FROM_TRAIN)
-    project.set("train.seed", 42)
+    project.set("train.sft.seed", 42)
     rows = project.read("data/raw/identity.json")
     project.write("data/raw/identity.json", "[]")
     assert project.plan() == ({"prepare"}, FROM_PREPARE)
@@ -118,12 +118,12 @@ SETTINGS = [
     setting("data.calibration_samples", 8, {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.deduplicate", "exact", {"prepare"} | PACKAGE, FROM_PREPARE),
     setting("data.seed", 7, {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("train.learning_rate", 0.002, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.num_train_epochs", 3, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.per_device_batch_size", 2, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.save_steps", 7, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.lora.rank", 4, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.lora.target_modules", ["q_proj"], {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.learning_rate", 0.002, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.num_train_epochs", 3, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.per_device_batch_size", 2, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.save_steps", 7, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.tuner.rank", 4, {"train"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.tuner.target_modules", ["q_proj"], {"train"} | PACKAGE, FROM_TRAIN),
     setting("merge.dtype", "float32", {"merge"} | PACKAGE, FROM_MERGE),
     setting("quantize.gptq.bits", 8, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
     setting("quantize.gptq.damp_percent", 0.1, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),

@@ -83,8 +83,8 @@ def test_a_release_reaches_another_machine(released: Project, tmp_path: Path):
 
 @pytest.mark.slow
 def test_who_takes_the_place_of_a_release(released: Project, tmp_path: Path):
-    good = released.setting("train.learning_rate")
-    released.set("train.learning_rate", 1.0e-6)
+    good = released.setting("train.sft.learning_rate")
+    released.set("train.sft.learning_rate", 1.0e-6)
     assert released.repro().status == 0
     commit = committed(released)
     unsent = sh(released, *FINERY, "promote", "merged")
@@ -113,7 +113,7 @@ def test_who_takes_the_place_of_a_release(released: Project, tmp_path: Path):
     assert (nothing.returncode, nothing.stderr.count("\n")) == (2, 1)
 
     # The first model again, but other questions: the champion answers them too, from its package.
-    released.set("train.learning_rate", good)
+    released.set("train.sft.learning_rate", good)
     rows = json.loads(released.read("data/raw/identity_test.json"))
     rows[0]["instruction"] = "What are you called?"
     released.write("data/raw/identity_test.json", json.dumps(rows, indent=2))

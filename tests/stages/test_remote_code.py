@@ -18,7 +18,6 @@ from finery.params.evaluate import EvaluateParams
 from finery.params.merge import MergeParams
 from finery.params.model import ModelParams
 from finery.params.quantize import QuantizeParams
-from finery.params.train import TrainParams
 from stages.download import download
 from stages.evaluate import evaluate
 from stages.merge import merge
@@ -136,7 +135,7 @@ def test_every_stage_runs_the_code_that_was_allowed(
     assert list(previews(params, base, "rows", 1, None))
     adapter, merged = tmp_path / "adapter", tmp_path / "merged"
     files = {name: tmp_path / f"{name}.x" for name in ("loss", "metrics")}
-    settings = TrainParams(precision="fp32", gradient_accumulation_steps=1, num_train_epochs=1)
+    settings = step(precision="fp32", gradient_accumulation_steps=1, num_train_epochs=1)
     train(
         settings, base, data["train"], adapter=adapter, **files, plot=tmp_path / "plot.png",
         checkpoints=tmp_path / "checkpoints",

@@ -13,17 +13,18 @@ from safetensors.torch import load_file, save_file
 
 from finery.data.prepared import write_parquet
 from finery.errors import UserError
-from finery.params.train import TrainParams
+from finery.params.step import StepParams
 from finery.training.checkpoints import last_good
 from finery.training.errors import TrainingError
 from finery.training.schedule import ScheduleError, steps
-from finery.training.sft import build_trainer
+from finery.training.supervised import supervised
 from stages.train import train
+from tests.steps import step
 
 ROWS = 23
-PACKED_TO = '{"prepare": {"packed_to": 64}}\n'
+PACKED_TO = '{"prepare@sft": {"packed_to": 64}}\n'
 BASIC = {
-    "lora": {"rank": 2, "alpha": 4}, "precision": "fp32", "learning_rate": 1e-2,
+    "tuner": {"type": "lora", "rank": 2, "alpha": 4}, "precision": "fp32", "learning_rate": 1e-2,
     "num_train_epochs": 4, "per_device_batch_size": 4, "gradient_accumulation_steps": 1,
     "logging_steps": 5, "eval_steps": 100, "save_steps": 3,
 }  # fmt: skip
@@ -43,18 +44,18 @@ def write_samples(data: Path, rows: int = ROWS, validation: int = 0) -> Path:
     return data
 
 
-def trained(params: TrainParams, base: Path, data: Path, out: Path, checkpoints: Path) -> dict:
+def trained(params: StepParams, base: Path, data: Path, out: Path, checkpoints: Path) -> dict:
     """The bytes of all that the stage leaves."""
     out.mkdir(parents=True)
     names = {"adapter": "adapter", "loss": "l.csv", "plot": "l.png", "metrics": "m.json"}
     paths = {key: out / name for key, name in names.items()}
-    train(params, base, data, checkpoints=checkpoints, **paths)
+    train(params, "sft", base, data, checkpoints=checkpoints, **paths)
     return {str(f.relative_to(out)): f.read_bytes() for f in out.rglob("*") if f.is_file()}
 
 
-def every_checkpoint(params: TrainParams, base: Path, data: Path, folder: Path) -> list[Path]:
+def every_checkpoint(params: StepParams, base: Path, data: Path, folder: Path) -> list[Path]:
     """Those of one training that keeps them all, in their order."""
-    trainer = build_trainer(params, base, data, folder)
+    trainer = supervised(params, base, data, folder)
     trainer.args.save_total_limit = None
     trainer.train()
     return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
@@ -64,7 +65,7 @@ def every_checkpoint(params: TrainParams, base: Path, data: Path, folder: Path) 
     "changed",
     [
         {},
-        {"lora": {"rank": 2, "alpha": 4, "dropout": 0.3}, "save_steps": 5},
+        {"tuner": {"type": "lora", "rank": 2, "alpha": 4, "dropout": 0.3}, "save_steps": 5},
         {"packed": True, "save_steps": 2},
         {"gradient_accumulation_steps": 2, "save_steps": 2},
         {"validation": 5, "eval_steps": 3, "save_steps": 4},
@@ -80,7 +81,7 @@ def test_resumes_from_every_checkpoint(
     data = write_samples(tmp_path / "data", validation=validation)
     if packed:
         (data / "lineage.json").write_text(PACKED_TO)
-    params = TrainParams.model_validate(BASIC | changed)
+    params = step(**BASIC | changed)
     expected = trained(params, tiny_model, data, tmp_path / "whole", tmp_path / "none")
     checkpoints = every_checkpoint(params, tiny_model, data, tmp_path / "all")
     steps = [int(path.name.partition("-")[2]) for path in checkpoints]
@@ -121,7 +122,7 @@ def test_a_damaged_checkpoint_is_not_resumed_from(
     damage: Any, name: str, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = write_samples(tmp_path / "data")
-    params = TrainParams.model_validate(BASIC | {"num_train_epochs": 1})
+    params = step(**BASIC | {"num_train_epochs": 1})
     expected = trained(params, tiny_model, data, tmp_path / "whole", tmp_path / "kept")
     assert last_good(tmp_path / "kept").name == "checkpoint-6"
     damage(tmp_path / "kept/checkpoint-6" / name)
@@ -143,13 +144,13 @@ def test_a_warm_up_over_all_steps_is_refused_before_the_model_is_loaded(
     rows: int, changed: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     data = write_samples(tmp_path / "data", rows)
-    params = TrainParams.model_validate(BASIC | {"num_train_epochs": 1} | changed)
+    params = step(**BASIC | {"num_train_epochs": 1} | changed)
     with pytest.raises(ScheduleError) as caught:
         trained(params, tmp_path / "no model", data, tmp_path / "out", tmp_path / "checkpoints")
     assert caught.value.exit_status == 2
     assert str(caught.value) == (
-        f"train.warmup_ratio: {said}, so the learning rate never gets to 0.01; set it to 0, or"
-        " raise train.num_train_epochs"
+        f"train.sft.warmup_ratio: {said}, so the learning rate never gets to 0.01; set it to 0, or"
+        " raise train.sft.num_train_epochs"
     )
 
 
@@ -160,7 +161,7 @@ def test_a_few_steps_are_logged_and_learn(
 ) -> None:
     data = write_samples(tmp_path / "data", rows, validation=2)
     changed = {"num_train_epochs": 1, "warmup_ratio": 0.0, "lr_scheduler_type": schedule}
-    params = TrainParams.model_validate(BASIC | changed)
+    params = step(**BASIC | changed)
     made = trained(params, tiny_model, data, tmp_path / "out", tmp_path / "checkpoints")
     table = list(csv.DictReader(io.StringIO(made["l.csv"].decode())))
     assert [int(row["step"]) for row in table if row["loss"]] == logged
@@ -173,7 +174,7 @@ def test_a_few_steps_are_logged_and_learn(
 def test_a_constant_rate_has_no_warm_up(tiny_model: Path, tmp_path: Path) -> None:
     data = write_samples(tmp_path / "data", 3)
     changed = {"num_train_epochs": 1, "lr_scheduler_type": "constant"}
-    params = TrainParams.model_validate(BASIC | changed)
+    params = step(**BASIC | changed)
     made = trained(params, tiny_model, data, tmp_path / "out", tmp_path / "checkpoints")
     assert json.loads(made["m.json"])["steps"] == 1
 
@@ -186,16 +187,16 @@ def test_the_steps_are_those_of_the_trainer(
     data = write_samples(tmp_path / "data")
     if packed:
         (data / "lineage.json").write_text(PACKED_TO)
-    params = TrainParams(
+    params = step(
         per_device_batch_size=batch, gradient_accumulation_steps=accumulated,
         num_train_epochs=epochs, precision="fp32", warmup_ratio=0,
     )  # fmt: skip
-    trainer = build_trainer(params, tiny_model, data, tmp_path)
+    trainer = supervised(params, tiny_model, data, tmp_path)
     planned = trainer.set_initial_training_values(trainer.args, trainer.get_train_dataloader())
     assert steps(params, len(trainer.train_dataset)) == planned[-1]
 
 
-def fails(params: TrainParams, base: Path, data: Path, out: Path) -> UserError:
+def fails(params: StepParams, base: Path, data: Path, out: Path) -> UserError:
     with pytest.raises(TrainingError) as caught:
         trained(params, base, data, out, out.with_name("checkpoints"))
     assert caught.value.exit_status == 1 and "\n" not in str(caught.value)
@@ -214,7 +215,7 @@ def test_a_damaged_base_model_is_named(
     weights[weight].view(-1)[7] = value
     save_file(weights, tmp_path / "base/model.safetensors", {"format": "pt"})
     data = write_samples(tmp_path / "data")
-    said = fails(TrainParams.model_validate(BASIC), tmp_path / "base", data, tmp_path / "out")
+    said = fails(step(**BASIC), tmp_path / "base", data, tmp_path / "out")
     assert str(said) == (
         f"step 1 of 24: the loss is nan: {tmp_path / 'base/model.safetensors'}: {weight} holds NaN"
         " or infinity; take another revision or model (model.source)"
@@ -230,12 +231,16 @@ def test_steps_that_are_too_large_end_the_training_before_a_checkpoint_is_made_o
     alpha: float, step: int, what: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     data = write_samples(tmp_path / "data")
-    changed = {"lora": {"rank": 2, "alpha": alpha}, "save_steps": 1, "warmup_ratio": 0.0}
-    params = TrainParams.model_validate(BASIC | changed)
+    changed = {
+        "tuner": {"type": "lora", "rank": 2, "alpha": alpha},
+        "save_steps": 1,
+        "warmup_ratio": 0.0,
+    }
+    params = step(**BASIC | changed)
     said = fails(params, tiny_model, data, tmp_path / "out")
     assert str(said) == (
-        f"step {step} of 24: {what}: the steps are too large; lower train.learning_rate (0.01), or"
-        " train.lora.alpha"
+        f"step {step} of 24: {what}: the steps are too large; lower train.sft.learning_rate (0.01), or"
+        " train.sft.tuner.alpha"
     )
     left = last_good(tmp_path / "checkpoints")
     assert (left.name if left else None) == (f"checkpoint-{step - 1}" if step > 1 else None)
@@ -245,7 +250,7 @@ def test_a_sample_without_a_counted_token(tiny_model: Path, tmp_path: Path) -> N
     row = {"dataset": "d", "input_ids": [5, 6, 7], "labels": [-100] * 3}
     write_parquet(tmp_path / "data/train.parquet", "samples", [row] * 20)
     write_parquet(tmp_path / "data/validation.parquet", "samples", [])
-    params = TrainParams.model_validate(BASIC)
+    params = step(**BASIC)
     said = fails(params, tiny_model, tmp_path / "data", tmp_path / "out")
     assert "step 1 of 20: the loss is nan: none of its tokens is counted" in str(said)
 
@@ -254,13 +259,13 @@ def test_a_validation_loss_that_is_not_finite(tiny_model: Path, tmp_path: Path) 
     data = write_samples(tmp_path / "data", validation=2)
     row = {"dataset": "d", "input_ids": [5, 6, 7], "labels": [-100] * 3}
     write_parquet(data / "validation.parquet", "samples", [row])
-    params = TrainParams.model_validate(BASIC | {"eval_steps": 2})
+    params = step(**BASIC | {"eval_steps": 2})
     said = fails(params, tiny_model, data, tmp_path / "out")
     assert str(said).startswith("step 2 of 24: the validation loss is nan: ")
 
 
 def test_an_adapter_whose_b_is_still_zero(tiny_model: Path, tmp_path: Path) -> None:
     data = write_samples(tmp_path / "data")
-    params = TrainParams.model_validate(BASIC | {"learning_rate": 1e-50})
+    params = step(**BASIC | {"learning_rate": 1e-50})
     said = fails(params, tiny_model, data, tmp_path / "out")
-    assert "all of its B matrices are zero" in str(said) and "train.learning_rate" in str(said)
+    assert "all of its B matrices are zero" in str(said) and "train.sft.learning_rate" in str(said)

@@ -7,23 +7,23 @@ import numpy as np
 from finery.data.errors import DataError
 from finery.data.rows.bad_rows import Tally
 from finery.data.tokens.tokenized import Tokenized
-from finery.params.data import DataParams
+from finery.params.data import DataParams, SharedDataParams
 
 
-def refuse_emptied(params: DataParams, datasets: Sequence[Tokenized]) -> None:
+def refuse_emptied(params: SharedDataParams, datasets: Sequence[Tokenized]) -> None:
     """Raises `DataError` for a dataset of which no sample is left, with its first bad rows."""
     for each in datasets:
         if len(each.facts()):
             continue
         if each.summary["dropped"]:
             raise DataError(
-                f"data.cutoff_len: {params.cutoff_len} tokens leave no answer to train on in"
+                f"{params.key('cutoff_len')}: {params.cutoff_len} tokens leave no answer to train on in"
                 f" {each.name}; raise it"
             )
         tally = Tally()
         for bad in each.bad_rows():
             tally.add(bad)
-        first = " that data.max_samples takes" if params.max_samples else ""
+        first = f" that {params.key('max_samples')} takes" if params.max_samples else ""
         problem = f"data.on_bad_row: skip leaves nothing of {each.name}: all rows{first} are bad"
         raise DataError("\n".join([problem, *tally.lines()]))
 
@@ -34,7 +34,8 @@ def refuse_untrained(params: DataParams, training: np.ndarray, copies: np.ndarra
     `copies` has a flag for each of `training`: whether it says what another one does.
     """
     if not len(training):
-        raise DataError(f"data.val_size: {params.val_size} leaves nothing to train on; lower it")
+        key = params.key("val_size")
+        raise DataError(f"{key}: {params.val_size} leaves nothing to train on; lower it")
     if params.deduplicate != "off" and copies.all():
         raise DataError(
             f"data.deduplicate: {params.deduplicate} leaves nothing to train on: all"
@@ -48,10 +49,10 @@ def refuse_unmixed(params: DataParams, training: np.ndarray) -> None:
     if len(training):
         return
     if params.max_total_samples is None:
-        setting, advice = f"mix_strategy: {params.mix_strategy}", "choose another"
+        setting, advice = "mix_strategy", "choose another"
     else:
-        setting, advice = f"max_total_samples: {params.max_total_samples}", "raise it"
+        setting, advice = "max_total_samples", "raise it"
     raise DataError(
-        f"data.{setting} leaves nothing to train on: all that it takes validates; {advice}, or"
-        " lower data.val_size"
+        f"{params.key(setting)}: {getattr(params, setting)} leaves nothing to train on: all that it"
+        f" takes validates; {advice}, or lower {params.key('val_size')}"
     )

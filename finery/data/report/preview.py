@@ -13,7 +13,7 @@ from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import IGNORED, Sample
 from finery.data.rows.bad_rows import BadRow
 from finery.models.tokenizer import load_tokenizer
-from finery.params.data import DataParams
+from finery.params.data import SharedDataParams
 
 Part = tuple[str, bool]
 """Some text, and whether it is trained on."""
@@ -22,7 +22,7 @@ BEGINNING = 1000
 
 
 def previews(
-    params: DataParams, base: Path, name: str, count: int, row: int | None
+    params: SharedDataParams, base: Path, name: str, count: int, row: int | None
 ) -> Iterator[tuple[str, list[Part]]]:
     """A title and the parts of each of the first `count` rows of a dataset, or of one `row`.
 

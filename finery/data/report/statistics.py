@@ -1,8 +1,11 @@
 """What the prepared data is like, in numbers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from finery.data.tokens.tokenized import Tokenized
 
 
 def describe(facts: np.ndarray) -> dict[str, Any]:
@@ -19,6 +22,17 @@ def describe(facts: np.ndarray) -> dict[str, Any]:
         **{name: _quantile(tokens, share) for name, share in (("median", 0.5), ("p95", 0.95))},
         "longest": int(tokens.max(initial=0)),
     }
+
+
+def datasets(made: Sequence[Tokenized]) -> dict[str, Any]:
+    """`datasets`: what each is like; and how many rows, rejected and dropped ones, all have."""
+    counted = ("rows", "rejected", "dropped")
+    each = {
+        one.name: {name: one.summary[name] for name in (*counted, "scripts")}
+        | describe(one.facts())
+        for one in made
+    }
+    return {"datasets": each} | {n: sum(one.summary[n] for one in made) for n in counted}
 
 
 def _quantile(values: np.ndarray, share: float) -> int:

@@ -17,8 +17,8 @@ PLACES = (
 
 
 def found(*targets: str) -> list[str]:
-    change(**{"train.lora.target_modules": list(targets)})
-    return [line.removeprefix("train.lora.target_modules: ") for line in problems()]
+    change(**{"train.sft.tuner.target_modules": list(targets)})
+    return [line.removeprefix("train.sft.tuner.target_modules: ") for line in problems()]
 
 
 @pytest.mark.parametrize(

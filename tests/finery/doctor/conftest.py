@@ -93,7 +93,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def change(settings: dict[str, object]) -> Params:
-    """Set keys such as `train.lora.rank` in params.yaml of the present folder."""
+    """Set keys such as `train.sft.tuner.rank` in params.yaml of the present folder."""
     yaml, file = YAML(), Path("params.yaml")
     params = yaml.load(file)
     for key, value in settings.items():

@@ -55,7 +55,7 @@ def test_the_sizes_of_the_artefacts(project: Path):
     assert artefact_bytes(size, params) == {
         "base": 72192 * 2, "merged": 72192 * 4, "gptq": packed, "awq": packed
     }  # fmt: skip
-    tokens = params.train.per_device_batch_size * 512
+    tokens = params.train.sft.per_device_batch_size * 512
     assert training_bytes(size, params.train, 512, half=True) == (
         72192 * 2 + 16 * 192 * 16 + tokens * (64 * 34 + 8 * 1000) + 10**9
     )

@@ -78,7 +78,7 @@ def test_wrong_settings_and_all_the_rest(project: Path):
     Path("params.yaml").write_text(text.replace("rank:", "rnak:", 1))
     findings = doctor.examine(project)
     (wrong,) = (f for f in findings if f.level == "problem")
-    assert wrong.what.endswith("train.lora.rnak: unknown key; did you mean rank?")
+    assert wrong.what.endswith("train.sft.tuner.rnak: unknown key; did you mean rank?")
     assert levels(findings)["git"] == "ok"
 
 

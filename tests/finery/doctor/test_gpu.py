@@ -111,7 +111,7 @@ def test_a_driver_too_old_for_the_build(bin: Path, built):
 
 @pytest.mark.parametrize("precision, level", [("bf16", "problem"), ("fp16", "note")])
 def test_a_precision_that_wants_a_gpu(project: Path, precision: str, level: str):
-    found, _ = gpu(change({"train.precision": precision}), None)
+    found, _ = gpu(change({"train.sft.precision": precision}), None)
     if precision == "bf16" and cpu_has_bf16():
         assert [f for f in found if f.check == "precision"] == []
     else:

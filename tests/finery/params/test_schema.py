@@ -43,16 +43,16 @@ def line_of(text: str) -> int:
 @pytest.mark.parametrize(
     "old, new, said",
     [
-        ("rank: 16", "rnak: 16", "train.lora.rnak: unknown key; did you mean rank?"),
+        ("rank: 16", "rnak: 16", "train.sft.tuner.rnak: unknown key; did you mean rank?"),
         ("dtype:", "zzz:", "merge.zzz: unknown key; known are dtype"),
-        ("rank: 16", 'rank: "16"', 'train.lora.rank: must be a valid integer, not "16"'),
-        ("rank: 16", "rank: true", "train.lora.rank: must be a valid integer, not true"),
-        ("rank: 16", "rank:", "train.lora.rank: must be a valid integer, not null"),
-        ("rank: 16", "rank: !f 16", 'train.lora.rank: must be a valid integer, not "16"'),
-        ("rank: 16", "rank: 0", "train.lora.rank: must be greater than or equal to 1, not 0"),
-        ("1.0e-3", '"1e-3"', 'train.learning_rate: must be a valid number, not "1e-3"'),
-        ("1.0e-3", "1.0", "train.learning_rate: must be less than 1, not 1.0"),
-        ("1.0e-3", ".nan", "train.learning_rate: must be a finite number, not NaN"),
+        ("rank: 16", 'rank: "16"', 'train.sft.tuner.rank: must be a valid integer, not "16"'),
+        ("rank: 16", "rank: true", "train.sft.tuner.rank: must be a valid integer, not true"),
+        ("rank: 16", "rank:", "train.sft.tuner.rank: must be a valid integer, not null"),
+        ("rank: 16", "rank: !f 16", 'train.sft.tuner.rank: must be a valid integer, not "16"'),
+        ("rank: 16", "rank: 0", "train.sft.tuner.rank: must be greater than or equal to 1, not 0"),
+        ("1.0e-3", '"1e-3"', 'train.sft.learning_rate: must be a valid number, not "1e-3"'),
+        ("1.0e-3", "1.0", "train.sft.learning_rate: must be less than 1, not 1.0"),
+        ("1.0e-3", ".nan", "train.sft.learning_rate: must be a finite number, not NaN"),
         ("name: Fennel", "name: 3", "data.variables.name: must be a valid string, not 3"),
         ("trust_remote_code: false", "trust_remote_code: yes",
          'model.trust_remote_code: must be a valid boolean, not "yes"'),
@@ -79,13 +79,13 @@ def line_of(text: str) -> int:
         ("  cutoff_len: 512", "  interleave_probs: 0.5,0.5",
          'data.interleave_probs: must be a valid list, not "0.5,0.5"'),
         ("target_modules: all-linear", "target_modules: all-liner",
-         'train.lora.target_modules: "all-liner" does not fit: Layers that get an adapter:'
+         'train.sft.tuner.target_modules: "all-liner" does not fit: Layers that get an adapter:'
          " all-linear, or a list of names such as [q_proj, v_proj]"),
         ("target_modules: all-linear", "target_modules: [q_proj, 3]",
-         "train.lora.target_modules: [\"q_proj\", 3] does not fit: Layers that get an"
+         "train.sft.tuner.target_modules: [\"q_proj\", 3] does not fit: Layers that get an"
          " adapter: all-linear, or a list of names such as [q_proj, v_proj]"),
         ("target_modules: all-linear", "target_modules: []",
-         "train.lora.target_modules: [] does not fit: Layers that get an"
+         "train.sft.tuner.target_modules: [] does not fit: Layers that get an"
          " adapter: all-linear, or a list of names such as [q_proj, v_proj]"),
         (SOURCE, "source: gpt2", 'model.source: "gpt2" does not fit: hf:ORG/NAME@REVISION,'
          " modelscope:ORG/NAME@REVISION, pypi:PACKAGE==VERSION or path:DIR"),
@@ -190,7 +190,7 @@ def test_every_problem_in_one_go(file: Path):
     )
     keys = [line.split(": ")[1] for line in found]
     assert keys == [
-        "data.train", "data.test", "train.lora.rnak", "train.learning_rate", "merge",
+        "data.train", "data.test", "train.sft.tuner.rnak", "train.sft.learning_rate", "merge",
         "package.license", "package.licence", "marge",
     ]  # fmt: skip
     assert "marge: unknown key; did you mean merge?" in found[-1]
@@ -263,13 +263,13 @@ def test_what_windows_editors_write_is_read(file: Path, rewrite: Any):
 )
 def test_floats_as_people_write_them(file: Path, written: str, read: float):
     file.write_text(SHIPPED.replace("1.0e-3", written))
-    assert load(file).train.learning_rate == read
+    assert load(file).train.sft.learning_rate == read
 
 
 def test_what_is_left_out_has_its_default(file: Path):
     file.write_text(re.sub(r"(?ms)^train:.*?^merge:", "train: {}\n\nmerge:", SHIPPED))
     train = load(file).train
-    assert (train.lora.rank, train.learning_rate, train.seed) == (8, 1e-4, 42)
+    assert (train.sft.tuner.rank, train.sft.learning_rate, train.sft.seed) == (8, 1e-4, 42)
 
 
 def test_params_schema_json_is_up_to_date():
@@ -284,7 +284,7 @@ def test_editors_find_the_schema_of_params_yaml():
     assert mismatches(json_schema(), values) == []
     values["train"]["lora"]["rank"] = values["merge"]["dtype"] = "16"
     del values["data"]["train"]
-    assert mismatches(json_schema(), values) == ["data", "train.lora.rank", "merge.dtype"]
+    assert mismatches(json_schema(), values) == ["data", "train.sft.tuner.rank", "merge.dtype"]
 
 
 def mismatches(schema: dict, value: Any, at: str = "", root: dict | None = None) -> list[str]:

@@ -19,7 +19,7 @@ stages:
   train:
     cmd: cat prepared/* > model && echo 1 > score.json
     deps: [prepared]
-    params: [train.learning_rate, train.lora]
+    params: [train.sft.learning_rate, train.lora]
     outs: [model]
     metrics: [score.json: {cache: false}]
   quantize:

@@ -70,7 +70,7 @@ def test_the_table(project: Small) -> None:
     change(project)
     assert said(project, "status") == (
         "prepare        will run    data/raw/two.txt changed\n"
-        "train          will run    params train.learning_rate 0.001 -> 0.0002\n"
+        "train          will run    params train.sft.learning_rate 0.001 -> 0.0002\n"
         "quantize@gptq  may run     after prepare, train\n"
         "quantize@awq   may run     after prepare, train\n"
         "report         may run     after prepare, train\n"
@@ -88,7 +88,7 @@ def test_the_table_is_brief_and_why_is_not(project: Small) -> None:
 
 def test_why(project: Small) -> None:
     change(project)
-    rate = "train: params train.learning_rate 0.001 -> 0.0002"
+    rate = "train: params train.sft.learning_rate 0.001 -> 0.0002"
     causes = f"{rate}; prepare: data/raw/two.txt changed"
     assert said(project, "why", "train") == f"{causes}\n"
     assert said(project, "why", "report") == f"report: after prepare, train; {causes}\n"
@@ -128,7 +128,7 @@ WRONG: dict[str, tuple[list[str], Callable[[Small], object], str]] = {
     "a setting": (
         ["status"],
         lambda p: p.replace("params.yaml", "rank: 16", "rnak: 16"),
-        f"params.yaml:{RANK}: train.lora.rnak: unknown key; did you mean rank?",
+        f"params.yaml:{RANK}: train.sft.tuner.rnak: unknown key; did you mean rank?",
     ),
     "dvc.yaml": (
         ["status"],

@@ -51,7 +51,7 @@ def test_from_threads(small: Small) -> None:
     small.replace("params.yaml", "2.0e-4", "1e-4")
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: reasons("train", small.folder), range(12)))
-    assert set(found) == {("params train.learning_rate 0.0002 -> 0.0001",)}
+    assert set(found) == {("params train.sft.learning_rate 0.0002 -> 0.0001",)}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.97])

@@ -34,15 +34,18 @@ def edited(params: Path, *assignments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("assignments", "lines"),
     [
-        (["train.lora.rank=32"], ["-     rank: 16", "+     rank: 32"]),
-        (["train.learning_rate=2e-4"], ["-   learning_rate: 1.0e-3", "+   learning_rate: 0.0002"]),
-        (["train.learning_rate=0.001"], []),
+        (["train.sft.tuner.rank=32"], ["-     rank: 16", "+     rank: 32"]),
+        (
+            ["train.sft.learning_rate=2e-4"],
+            ["-   learning_rate: 1.0e-3", "+   learning_rate: 0.0002"],
+        ),
+        (["train.sft.learning_rate=0.001"], []),
         (["data.train=[identity]"], ["-   train: [identity, handbook]", "+   train: [identity]"]),
         (["data.variables.name='x: y'"], ["-     name: Fennel", "+     name: 'x: y'"]),
         (["data.variables.city=Berlin"], ["+     city: Berlin"]),
         (["~data.variables.author"], ["-     author: the Finery team"]),
-        (["train.gradient_checkpointing=true"], None),
-        (["merge.dtype=float32", "train.seed=7"], None),
+        (["train.sft.gradient_checkpointing=true"], None),
+        (["merge.dtype=float32", "train.sft.seed=7"], None),
         (
             ["quantize.gptq.group_size=32"],
             [
@@ -59,7 +62,7 @@ def edited(params: Path, *assignments: str) -> list[str]:
                 "+     - {model: merged, metric: identity_test.keyword_match, min: 0.5}",
             ],
         ),
-        (["train.lora.target_modules=[q_proj,v_proj]"], None),
+        (["train.sft.tuner.target_modules=[q_proj,v_proj]"], None),
     ],
     ids=str,
 )
@@ -71,18 +74,18 @@ def test_only_what_is_set_changes(
 
 
 def test_a_key_that_the_file_leaves_out(params: Path) -> None:
-    set_params(["~train.seed"], params)
-    assert edited(params, "train.seed=7") == ["+   seed: 7"]
+    set_params(["~train.sft.seed"], params)
+    assert edited(params, "train.sft.seed=7") == ["+   seed: 7"]
 
 
 @pytest.mark.parametrize(
     "assignment",
     [
-        "train.lora.rank=4",
-        "train.learning_rate=5e-5",
-        "train.num_train_epochs=3",
-        "train.gradient_checkpointing=true",
-        "train.lora.target_modules=[q_proj, v_proj]",
+        "train.sft.tuner.rank=4",
+        "train.sft.learning_rate=5e-5",
+        "train.sft.num_train_epochs=3",
+        "train.sft.gradient_checkpointing=true",
+        "train.sft.tuner.target_modules=[q_proj, v_proj]",
         "data.variables={name: Sorrel}",
         "package.description='It says: #1'",
         "package.description=Knows a lot",
@@ -103,18 +106,21 @@ def test_the_values_are_those_of_dvc_exp_run(params: Path, assignment: str) -> N
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("train.lora.rnak=3", "--set: train.lora.rnak: unknown key; did you mean rank?"),
+        ("train.sft.tuner.rnak=3", "--set: train.sft.tuner.rnak: unknown key; did you mean rank?"),
         ("trian.lora.rank=3", "--set: trian: unknown key; did you mean train?"),
-        ("train.lora.rank=many", '--set: train.lora.rank: must be a valid integer, not "many"'),
-        ("train.lora.rank=", '--set: train.lora.rank: must be a valid integer, not ""'),
-        ("train.seed.x=3", '--set: train.seed: must be a valid integer, not {"x": 3}'),
-        ("~train", "--set: train: missing; add it"),
-        ("nonsense", "--set nonsense: write KEY=VALUE, such as train.lora.rank=16"),
-        ("=3", "--set =3: write KEY=VALUE, such as train.lora.rank=16"),
-        ("", "--set : write KEY=VALUE, such as train.lora.rank=16"),
         (
-            "train.lora.rank=1,2",
-            "--set train.lora.rank=1,2: Error merging override train.lora.rank=1,2;"
+            "train.sft.tuner.rank=many",
+            '--set: train.sft.tuner.rank: must be a valid integer, not "many"',
+        ),
+        ("train.sft.tuner.rank=", '--set: train.sft.tuner.rank: must be a valid integer, not ""'),
+        ("train.sft.seed.x=3", '--set: train.sft.seed: must be a valid integer, not {"x": 3}'),
+        ("~train", "--set: train: missing; add it"),
+        ("nonsense", "--set nonsense: write KEY=VALUE, such as train.sft.tuner.rank=16"),
+        ("=3", "--set =3: write KEY=VALUE, such as train.sft.tuner.rank=16"),
+        ("", "--set : write KEY=VALUE, such as train.sft.tuner.rank=16"),
+        (
+            "train.sft.tuner.rank=1,2",
+            "--set train.sft.tuner.rank=1,2: Error merging override train.sft.tuner.rank=1,2;"
             " quote a text with signs in it: \"KEY='a, b'\"",
         ),
         (
@@ -136,7 +142,7 @@ def test_the_values_are_those_of_dvc_exp_run(params: Path, assignment: str) -> N
 def test_what_is_wrong_changes_nothing(params: Path, assignment: str, message: str) -> None:
     before = params.read_bytes()
     with pytest.raises(UserError) as caught:
-        set_params(["train.lora.alpha=8", assignment], params)
+        set_params(["train.sft.tuner.alpha=8", assignment], params)
     assert str(caught.value) == message
     assert params.read_bytes() == before
     assert list(params.parent.iterdir()) == [params]
@@ -145,7 +151,7 @@ def test_what_is_wrong_changes_nothing(params: Path, assignment: str, message: s
 def test_what_was_wrong_before_is_said_with_its_line(params: Path) -> None:
     params.write_text(params.read_text().replace("rank: 16", "rank: many"))
     with pytest.raises(ParamsError, match=rf"params\.yaml:{RANK}: train\.lora\.rank: must be"):
-        set_params(["train.seed=7"], params)
+        set_params(["train.sft.seed=7"], params)
 
 
 def test_the_file_keeps_its_mode_and_its_link(params: Path, tmp_path: Path) -> None:
@@ -153,7 +159,7 @@ def test_the_file_keeps_its_mode_and_its_link(params: Path, tmp_path: Path) -> N
     real.mkdir()
     params.rename(real / "params.yaml").chmod(0o640)
     params.symlink_to("real/params.yaml")
-    set_params(["train.seed=7"], params)
+    set_params(["train.sft.seed=7"], params)
     assert params.is_symlink()
     assert stat.S_IMODE(params.stat().st_mode) == 0o640
     assert "seed: 7" in (real / "params.yaml").read_text()

@@ -13,7 +13,7 @@ from finery.pipeline.status import StageStatus, reasons, status
 
 from .small import Small, make
 
-RATE = "params train.learning_rate 0.0002 -> 0.0001"
+RATE = "params train.sft.learning_rate 0.0002 -> 0.0001"
 CHANGES: dict[str, tuple[Callable[[Small], object], dict[str, tuple[str, ...]]]] = {
     "nothing": (lambda p: None, {}),
     "every file touched": (
@@ -39,7 +39,7 @@ CHANGES: dict[str, tuple[Callable[[Small], object], dict[str, tuple[str, ...]]]]
     ),
     "a param added": (
         lambda p: p.replace("params.yaml", "{rank: 8}", "{rank: 8, alpha: null}"),
-        {"train": ("params train.lora.alpha added: null",)},
+        {"train": ("params train.sft.tuner.alpha added: null",)},
     ),
     "a param removed": (
         lambda p: p.replace("params.yaml", "size: 10, ", ""),

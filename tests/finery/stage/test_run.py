@@ -16,7 +16,7 @@ STAGE = '''
 import sys, time
 from pathlib import Path
 from finery.errors import PipelineError, UserError
-from finery.params.train import TrainParams
+from finery.params.step import StepParams
 
 
 def cook(params: TrainParams, source: Path, *, dish: Path, note: Path) -> None:
@@ -126,7 +126,7 @@ def test_settings_are_checked_first(project: Path):
     assert status == 2
     lines = said.splitlines()
     assert len(lines) == 2
-    assert lines[0].endswith(": train.lora.rnak: unknown key; did you mean rank?")
+    assert lines[0].endswith(": train.sft.tuner.rnak: unknown key; did you mean rank?")
     assert lines[1].endswith(": quantize.awq.clap: unknown key; did you mean clip?")
     assert all(line.startswith("cook: params.yaml:") for line in lines)
     assert not (project / "out").exists()

@@ -8,8 +8,7 @@ import torch
 from trl import SFTTrainer
 
 from finery.data.prepared import write_parquet
-from finery.params.train import TrainParams
-from finery.training.sft import build_trainer
+from finery.training.supervised import supervised
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +17,7 @@ def trainer(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     ids = list(range(5, 25))
     write_parquet(folder / "train.parquet", "samples", [sample(ids, 0)])
     write_parquet(folder / "validation.parquet", "samples", [])
-    built = build_trainer(TrainParams(precision="fp32"), tiny_model, folder, folder / "checkpoints")
+    built = supervised(step(precision="fp32"), tiny_model, folder, folder / "checkpoints")
     generator = torch.Generator().manual_seed(0)
     for name, weight in built.model.named_parameters():
         if "lora_B" in name:  # they begin as zeros, and hide the gradient of A

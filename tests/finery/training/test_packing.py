@@ -21,10 +21,9 @@ from finery.data.prepared import write_parquet
 from finery.errors import UserError
 from finery.lineage import LINEAGE
 from finery.models.load import load_model
-from finery.params.train import TrainParams
 from finery.training.packing import IGNORED, PackingError, collate, packed, refuse_if_samples_meet
 from finery.training.prepared import read_samples, refuse_other_kinds
-from finery.training.sft import build_trainer
+from finery.training.supervised import supervised
 
 SIZES = (30, 9, 21, 12, 40, 5, 17, 2, 1, 26)
 SMALL = {
@@ -157,8 +156,8 @@ def test_no_token_is_predicted_from_another_sample():
 
 def test_the_trainer_has_the_same_loss_and_gradients_packed_and_not(data: Path, tiny_model: Path):
     def evaluated() -> Any:
-        params = TrainParams(precision="fp32", per_device_batch_size=10)
-        trainer = build_trainer(params, tiny_model, data, data / "checkpoints")
+        params = step(precision="fp32", per_device_batch_size=10)
+        trainer = supervised(params, tiny_model, data, data / "checkpoints")
         loss = trainer.evaluate()["eval_loss"]
         batch = next(iter(trainer.get_train_dataloader()))
         total = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=1)
@@ -179,8 +178,8 @@ def test_the_trainer_has_the_same_loss_and_gradients_packed_and_not(data: Path, 
 
 def test_packed_training_runs(data: Path, tiny_model: Path):
     pack_to(data, 48)
-    params = TrainParams(precision="fp32", num_train_epochs=2, learning_rate=1e-2)
-    trainer = build_trainer(params, tiny_model, data, data / "checkpoints")
+    params = step(precision="fp32", num_train_epochs=2, learning_rate=1e-2)
+    trainer = supervised(params, tiny_model, data, data / "checkpoints")
     before = trainer.evaluate()["eval_loss"]
     trainer.train()
     assert trainer.evaluate()["eval_loss"] < before

@@ -21,8 +21,8 @@ def test_emulated_bf16_is_refused_with_advice():
         training_dtype("bf16")
     assert caught.value.exit_status == 2
     assert str(caught.value) == (
-        "train.precision: there is no GPU, and this CPU only emulates bf16, many times slower;"
-        " set train.precision: auto, which is fp32 here"
+        "train.sft.precision: there is no GPU, and this CPU only emulates bf16, many times slower;"
+        " set train.sft.precision: auto, which is fp32 here"
     )
 
 

@@ -1,0 +1,1 @@
+"""`train.STEP.method`: what a step learns from its samples, a module a method."""

@@ -1,0 +1,1 @@
+"""`train.STEP.tuner`: which weights are trained, a module a tuner."""

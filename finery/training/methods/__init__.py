@@ -1,0 +1,1 @@
+"""A module a method: `build_trainer` makes a Trainer that learns by it."""

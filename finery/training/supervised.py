@@ -1,0 +1,60 @@
+"""Learning to continue: TRL's SFTTrainer on samples that are tokens, for sft and pretrain."""
+
+from pathlib import Path
+from typing import Any
+
+from finery.models.tokenizer import load_tokenizer
+from finery.params.step import StepParams
+from finery.training.arguments import arguments, on_one_gpu
+from finery.training.checkpoints import mark_complete
+from finery.training.precision import training_dtype
+from finery.training.prepared import packed_length, read_samples
+from finery.training.progress import report_progress
+from finery.training.schedule import refuse_schedule
+from finery.training.start import load_start, peft_config
+
+
+def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -> Any:
+    """An SFTTrainer over `data`/train.parquet, watching `data`/validation.parquet.
+
+    Its checkpoints go to `checkpoints`; each is marked once it is whole.
+    """
+    on_one_gpu()
+    from transformers import PrinterCallback
+    from trl import SFTConfig
+
+    from finery.training.cpu_loss import CpuLossTrainer
+    from finery.training.learning import StopsAtNan
+    from finery.training.order import InOrder
+    from finery.training.packing import collate, packed, refuse_if_samples_meet
+
+    training, validation = (read_samples(data / f"{n}.parquet") for n in ("train", "validation"))
+    if length := packed_length(data):
+        training, validation = packed(training, length), packed(validation, length)
+    refuse_schedule(params, len(training))
+    dtype = training_dtype(params)
+    model = load_start(params, start, dtype)
+    if length:
+        refuse_if_samples_meet(model, params)
+
+    class Trainer(InOrder, StopsAtNan, CpuLossTrainer):
+        """In an order that can be resumed, up to the first NaN, with a loss for CPUs."""
+
+    trainer = Trainer(
+        model=model,
+        args=SFTConfig(
+            **arguments(params, dtype, checkpoints, validate=len(validation) > 0),
+            train_sampling_strategy="group_by_length",
+            max_length=None,  # prepare has cut the samples
+            dataset_kwargs={"skip_prepare_dataset": True},
+        ),
+        data_collator=collate if length else None,
+        train_dataset=training,
+        eval_dataset=validation if len(validation) else None,
+        processing_class=load_tokenizer(start),
+        peft_config=peft_config(params),
+        callbacks=[mark_complete(), report_progress()],
+    )
+    trainer.step = params
+    trainer.remove_callback(PrinterCallback)
+    return trainer

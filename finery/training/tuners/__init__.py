@@ -1,0 +1,1 @@
+"""A module a tuner: which weights are trained, and how they are kept."""

@@ -1,0 +1,56 @@
+"""prepare_test: the held-out questions to tokens, which no training step can change."""
+
+from pathlib import Path
+
+import numpy as np
+
+from finery import lineage
+from finery.data.choosing.emptied import refuse_emptied
+from finery.data.choosing.pool import Pool
+from finery.data.formats.dataset import open_dataset
+from finery.data.formats.kinds import refuse_untestable
+from finery.data.rendering.chat import Renderer
+from finery.data.report.statistics import datasets as described
+from finery.data.tokens.making import make, record, report_bad_rows
+from finery.data.tokens.tokenizing import Tokenizing
+from finery.models.tokenizer import load_tokenizer, template_hash
+from finery.params.data import SharedDataParams
+from finery.to_json import to_json
+
+CACHE = Path(".finery/prepare-cache/test")
+
+
+def prepare_test(
+    params: SharedDataParams,
+    datasets: Path,
+    base: Path,
+    *,
+    test: Path,
+    metrics: Path,
+    rejected: Path,
+) -> None:
+    """Render the datasets of `data.test` with the model's chat template.
+
+    `test` gets test.parquet, `metrics` what it holds, `rejected` a JSON line for each row that
+    was skipped. Raises `DataError` if there are rows that cannot be used.
+    """
+    tested = [open_dataset(datasets, name, params.variables) for name in params.test]
+    refuse_untestable(tested)
+    tokenizer = load_tokenizer(base)
+    renderer = Renderer(tokenizer, mask_history=params.mask_history).whole()
+    made = make(params, base, [Tokenizing(each, renderer, asked=True) for each in tested], CACHE)
+    report_bad_rows(made, params.on_bad_row == "fail", rejected)
+    refuse_emptied(params, made)
+    questions = Pool(made)
+    questions.write(test / "test.parquet", "tests", np.arange(len(questions.facts)))
+    facts = {"datasets": record(made), "chat_template_sha256": template_hash(tokenizer)}
+    lineage.write(test, [], "test", facts)
+    text = to_json(described(made), indent=2)
+    metrics.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    from finery.stage.run import run
+
+    run(prepare_test)
