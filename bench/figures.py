@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from finery.params.schema import load
 from finery.stage.timings import latest
 
 ROOT = Path(__file__).resolve().parent.parent

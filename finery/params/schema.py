@@ -97,6 +97,8 @@ def _describe(path: Path, values: Any, problem: Any) -> list[str]:
     """A line for each thing that one of pydantic's errors says: file, line, key, what is wrong."""
     place = Place.of(Params, problem["loc"])
     location = place.location
+    if problem["type"].startswith("union_tag"):
+        location = [*location, problem["ctx"]["discriminator"].strip(QUOTE)]
     if problem["type"] == "value_error":
         said = [_key(line) for line in str(problem["ctx"]["error"]).splitlines()]
         return [f"{_where(path, values, location + key)}: {message}" for key, message in said]
@@ -115,10 +117,12 @@ def _message(place: Place, problem: Any) -> str:
             return f"unknown key{_suggestion(place)}"
         case "missing":
             return "missing; add it"
+        case "model_attributes_type" if place.location[:-1] == ["train"]:
+            return f"is no step; settings belong to one, as in train.sft.{place.location[-1]}"
         case "model_type" | "model_attributes_type":
             return f"must be a mapping of {', '.join(place.keys)}, not {found}"
         case "union_tag_not_found":
-            return f"{problem['ctx']['discriminator'].strip(QUOTE)}: missing; add it"
+            return "missing; add it"
         case "union_tag_invalid":
             return _unknown_choice(problem["ctx"])
         case "too_short":
@@ -159,10 +163,9 @@ def _line(values: Any, location: list[Any]) -> str:
 def _unknown_choice(said: Any) -> str:
     """Of a key whose value decides which others there are."""
     known = [name.strip(QUOTE) for name in said["expected_tags"].split(", ")]
-    key, value = said["discriminator"].strip(QUOTE), said["tag"]
-    near = difflib.get_close_matches(value, known, n=1)
+    near = difflib.get_close_matches(said["tag"], known, n=1)
     meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-    return f"{key}: there is no {value}; {meant}"
+    return f"there is no {said['tag']}; {meant}"
 
 
 def _suggestion(place: Place) -> str:

@@ -30,7 +30,7 @@ def refuse_schedule(params: StepParams, rows: int) -> None:
     taken = "the only step" if total == 1 else f"all {total} steps"
     batch = params.per_device_batch_size * params.gradient_accumulation_steps
     raise ScheduleError(
-        f"{params.key}.warmup_ratio: {params.warmup_ratio:g} takes {taken} ({rows} rows, batch {batch}),"
-        f" so the learning rate never gets to {params.learning_rate:g}; set it to 0, or raise"
-        f" {params.key}.num_train_epochs"
+        f"{params.key}.warmup_ratio: {params.warmup_ratio:g} takes {taken} ({rows} rows, batch"
+        f" {batch}), so the learning rate never gets to {params.learning_rate:g}; set it to 0, or"
+        f" raise {params.key}.num_train_epochs"
     )

@@ -84,20 +84,20 @@ def test_resumes_from_every_checkpoint(
     params = step(**BASIC | changed)
     expected = trained(params, tiny_model, data, tmp_path / "whole", tmp_path / "none")
     checkpoints = every_checkpoint(params, tiny_model, data, tmp_path / "all")
-    steps = [int(path.name.partition("-")[2]) for path in checkpoints]
-    assert f'"steps": {steps[-1]}' in expected["m.json"].decode()
-    assert len(steps) > 2
+    taken = [int(path.name.partition("-")[2]) for path in checkpoints]
+    assert f'"steps": {taken[-1]}' in expected["m.json"].decode()
+    assert len(taken) > 2
 
     differs = {}
-    for step, checkpoint in zip(steps, checkpoints, strict=True):
-        alone = tmp_path / f"from-{step}"
+    for number, checkpoint in zip(taken, checkpoints, strict=True):
+        alone = tmp_path / f"from-{number}"
         shutil.copytree(checkpoint, alone / checkpoint.name)
-        found = trained(params, tiny_model, data, tmp_path / f"resumed-{step}", alone)
+        found = trained(params, tiny_model, data, tmp_path / f"resumed-{number}", alone)
         wrong = sorted(name for name in {*expected, *found}
                        if expected.get(name) != found.get(name))  # fmt: skip
         if wrong:
-            differs[step] = wrong
-    assert differs == {}, f"of the checkpoints {steps}"
+            differs[number] = wrong
+    assert differs == {}, f"of the checkpoints {taken}"
 
 
 def poison(file: Path) -> None:
@@ -223,12 +223,12 @@ def test_a_damaged_base_model_is_named(
     assert last_good(tmp_path / "checkpoints") is None
 
 
-@pytest.mark.parametrize("alpha, step, what", [
+@pytest.mark.parametrize("alpha, at, what", [
     (1e10, 2, "the gradient is nan"),
     (1e38, 1, "the gradient is inf"),
 ])  # fmt: skip
 def test_steps_that_are_too_large_end_the_training_before_a_checkpoint_is_made_of_them(
-    alpha: float, step: int, what: str, tiny_model: Path, tmp_path: Path
+    alpha: float, at: int, what: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     data = write_samples(tmp_path / "data")
     changed = {
@@ -239,11 +239,11 @@ def test_steps_that_are_too_large_end_the_training_before_a_checkpoint_is_made_o
     params = step(**BASIC | changed)
     said = fails(params, tiny_model, data, tmp_path / "out")
     assert str(said) == (
-        f"step {step} of 24: {what}: the steps are too large; lower train.sft.learning_rate (0.01), or"
-        " train.sft.tuner.alpha"
+        f"step {at} of 24: {what}: the steps are too large; lower train.sft.learning_rate (0.01),"
+        " or train.sft.tuner.alpha"
     )
     left = last_good(tmp_path / "checkpoints")
-    assert (left.name if left else None) == (f"checkpoint-{step - 1}" if step > 1 else None)
+    assert (left.name if left else None) == (f"checkpoint-{at - 1}" if at > 1 else None)
 
 
 def test_a_sample_without_a_counted_token(tiny_model: Path, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ def refuse_emptied(params: SharedDataParams, datasets: Sequence[Tokenized]) -> N
             continue
         if each.summary["dropped"]:
             raise DataError(
-                f"{params.key('cutoff_len')}: {params.cutoff_len} tokens leave no answer to train on in"
-                f" {each.name}; raise it"
+                f"{params.key('cutoff_len')}: {params.cutoff_len} tokens leave no answer to train"
+                f" on in {each.name}; raise it"
             )
         tally = Tally()
         for bad in each.bad_rows():

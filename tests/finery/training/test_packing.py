@@ -24,6 +24,7 @@ from finery.models.load import load_model
 from finery.training.packing import IGNORED, PackingError, collate, packed, refuse_if_samples_meet
 from finery.training.prepared import read_samples, refuse_other_kinds
 from finery.training.supervised import supervised
+from tests.steps import step
 
 SIZES = (30, 9, 21, 12, 40, 5, 17, 2, 1, 26)
 SMALL = {
@@ -51,7 +52,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def pack_to(data: Path, length: int) -> None:
-    (data / LINEAGE).write_text(json.dumps({"prepare": {"packed_to": length}}))
+    (data / LINEAGE).write_text(json.dumps({"prepare@sft": {"packed_to": length}}))
 
 
 def losses(model: Any, batch: dict[str, torch.Tensor]) -> dict[tuple[int, ...], float]:
@@ -88,7 +89,7 @@ def alone(sample: dict[str, Any]) -> dict[str, Any]:
 def test_each_sample_has_the_loss_it_has_alone(data: Path, config: Any, attention: str):
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
-    refuse_if_samples_meet(model)
+    refuse_if_samples_meet(model, step())
     rows = packed(read_samples(data / "train.parquet"), 48)
     assert len(rows) < len(SIZES) and max(map(len, rows["input_ids"])) <= 48
     together = losses(model, collate(list(rows)))
@@ -112,8 +113,10 @@ def test_the_comparison_notices_samples_that_see_each_other(data: Path, tiny_mod
 def test_models_in_which_samples_meet_are_refused():
     torch.manual_seed(0)
     stateful = MambaConfig(vocab_size=300, hidden_size=32, num_hidden_layers=2, state_size=8)
-    with pytest.raises(PackingError, match=r"see each other: .* set data.packing: false"):
-        refuse_if_samples_meet(Positionless(AutoModelForCausalLM.from_config(stateful).eval()))
+    with pytest.raises(PackingError, match=r"see each other: .* set train.sft.data.packing: false"):
+        refuse_if_samples_meet(
+            Positionless(AutoModelForCausalLM.from_config(stateful).eval()), step()
+        )
 
 
 class Positionless(torch.nn.Module):
@@ -193,5 +196,5 @@ def test_other_kinds_are_refused(tmp_path: Path, kind: str, more: dict, said: st
     row = {"dataset": "d", "input_ids": [1], "labels": [1]} | more
     write_parquet(tmp_path / "train.parquet", kind, [row])
     with pytest.raises(UserError, match=said) as caught:
-        refuse_other_kinds(tmp_path)
+        refuse_other_kinds(tmp_path, step())
     assert caught.value.exit_status == 2 and "\n" not in str(caught.value)
