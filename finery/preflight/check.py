@@ -5,6 +5,7 @@ from pathlib import Path
 from finery import git
 from finery.check.settings import check as check_settings
 from finery.params.schema import Params, ParamsError, load
+from finery.preflight.kinds import wrong_kinds
 from finery.preflight.rules import unmeasurable
 
 
@@ -19,7 +20,8 @@ def check(path: Path) -> Params:
         check_settings(path)
     except ParamsError as error:
         problems += error.problems
-    problems += [f"{path}: {problem}" for problem in unmeasurable(params)]
+    found = [*wrong_kinds(params), *unmeasurable(params)]
+    problems += [f"{path}: {problem}" for problem in found]
     try:
         git.head(Path())  # packages name it, and are not made where git refuses to
     except git.GitError as error:
