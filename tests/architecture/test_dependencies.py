@@ -1,29 +1,63 @@
-"""dvc.yaml lists for each stage what its code really reads: its modules, settings and files."""
+"""dvc.yaml lists for each stage what its code really reads: its modules, settings and files.
+
+dvc.yaml is read for a training whose steps have every method and every tuner once.
+"""
 
 import ast
 import importlib
 import inspect
 import shlex
-from copy import deepcopy
+import shutil
 from pathlib import Path
+from typing import get_args
 
 import grimp
 import pytest
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
+from ruamel.yaml import YAML
 
+from finery.params.data import DataParams
+from finery.params.merge import MergeParams
 from finery.params.recipe import Recipe
+from finery.params.step import StepParams, Tuner
+from finery.params.train import Step
+from tests.architecture.code import CHOICES, closure, modules_of, shared
 
 ROOT = Path(__file__).resolve().parents[2]
-HARNESS = "finery.stage.run"
+STEPS = {f"{method}_lora": {"methods": method, "tuners": "lora"} for method in CHOICES["methods"]}
+STEPS |= {f"sft_{tuner}": {"methods": "sft", "tuners": tuner} for tuner in CHOICES["tuners"]}
 
 
 @pytest.fixture(scope="module")
-def stages() -> dict[str, PipelineStage]:
-    """The stages of dvc.yaml, as DVC reads them."""
-    with Repo(str(ROOT)) as repo:
+def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PipelineStage]:
+    """The stages of dvc.yaml, as DVC reads them, for a training with all of `STEPS` in a chain."""
+    folder, yaml = tmp_path_factory.mktemp("chain"), YAML(typ="safe")
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    params = yaml.load(ROOT / "params.yaml")
+    _, default = params["train"].popitem()
+    last = "base"
+    for name, chosen in STEPS.items():
+        choice = {"method": chosen["methods"], "tuner": {"type": chosen["tuners"]}}
+        params["train"][name] = default | choice | {"after": last}
+        last = name
+    params["merge"]["step"] = last
+    yaml.dump(params, folder / "params.yaml")
+    with Repo.init(str(folder), no_scm=True) as repo:
         return {stage.name: stage for stage in repo.index.stages}
+
+
+@pytest.mark.parametrize(
+    ("choice", "key", "union"), [("methods", "method", Step), ("tuners", "type", Tuner)]
+)
+def test_each_choice_has_a_module_of_settings_and_one_of_code(
+    choice: str, key: str, union: object
+) -> None:
+    settings = get_args(get_args(union)[0])
+    values = {get_args(each.model_fields[key].annotation): each.__module__ for each in settings}
+    assert values == {(name,): f"finery.params.{choice}.{name}" for name in CHOICES[choice]}
+    assert modules_of(f"finery.training.{choice}") == CHOICES[choice]
 
 
 def test_every_stage_of_the_graph_is_a_module_and_the_reverse(
@@ -38,16 +72,31 @@ def test_every_stage_of_the_graph_is_a_module_and_the_reverse(
 def test_the_code_a_stage_depends_on_is_the_code_it_imports(
     stages: dict[str, PipelineStage], imports: grimp.ImportGraph
 ) -> None:
-    wrong = []
+    wrong, for_all = [], shared(imports)
     for name, stage in stages.items():
-        imported, listed = imported_files(imports, name.partition("@")[0]), listed_files(stage)
+        imported, listed = imported_files(imports, stage), listed_files(stage)
+        extra = listed - imported - (for_all if name.startswith("train@") else set())
         wrong += [f"{name}: add {file} to its deps" for file in sorted(imported - listed)]
         wrong += [
             f"{name}: take {file} out of its deps (or list its folder's modules): not imported"
-            for file in sorted(listed - imported)
+            for file in sorted(extra)
             if file.name != "__init__.py"
         ]
     assert not wrong, "dvc.yaml:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_of_what_a_step_chooses_from_only_what_it_chose_is_its_own(
+    step: str, stages: dict[str, PipelineStage], imports: grimp.ImportGraph
+) -> None:
+    own = {
+        Path("finery", area, choice, f"{value}.py")
+        for choice, value in STEPS[step].items()
+        for area in ("params", "training")
+    }
+    stage = stages[f"train@{step}"]
+    for files in (imported_files(imports, stage), listed_files(stage)):
+        assert {file for file in files if file.parent.name in CHOICES} == own
 
 
 def test_packages_that_are_not_listed_hold_no_code(
@@ -55,8 +104,8 @@ def test_packages_that_are_not_listed_hold_no_code(
 ) -> None:
     """Importing a module runs the `__init__` of its packages: empty, it is no dependency."""
     unlisted = set()
-    for name, stage in stages.items():
-        imported = imported_files(imports, name.partition("@")[0])
+    for stage in stages.values():
+        imported = imported_files(imports, stage)
         packages = {folder / "__init__.py" for file in imported for folder in file.parents[:-1]}
         unlisted |= packages - listed_files(stage)
     assert unlisted >= {Path("finery/__init__.py"), Path("stages/__init__.py")}
@@ -91,26 +140,16 @@ def options(command: str) -> dict[str, str]:
     return dict(zip([part.removeprefix("--") for part in parts[::2]], parts[1::2], strict=True))
 
 
-def imported_files(imports: grimp.ImportGraph, stage: str) -> set[Path]:
-    """The files of `stages.STAGE` and of all it imports, directly or not, but for the harness.
+def imported_files(imports: grimp.ImportGraph, stage: PipelineStage) -> set[Path]:
+    """The files of a stage's module and of all that it imports.
 
-    The harness (params in, outputs into place) cannot change an artefact's bytes.
+    The settings that a step of the training is handed are of the classes that it chooses.
     """
-    graph = without(imports, HARNESS)
-    module = f"stages.{stage}"
-    closure = {module} | graph.find_upstream_modules(module)
-    return {file_of(name) for name in closure}
-
-
-def without(imports: grimp.ImportGraph, module: str) -> grimp.ImportGraph:
-    graph = deepcopy(imports)
-    graph.remove_module(module)
-    return graph
-
-
-def file_of(module: str) -> Path:
-    path = Path(*module.split("."))
-    return path / "__init__.py" if (ROOT / path).is_dir() else path.with_suffix(".py")
+    name, _, step = stage.name.partition("@")
+    chosen = STEPS.get(step, {})
+    handed = chosen if next(iter(signature(name).values())).annotation is StepParams else {}
+    settings = [f"finery.params.{choice}.{value}" for choice, value in handed.items()]
+    return closure(imports, [f"stages.{name}", *settings], chosen)
 
 
 def listed_files(stage: PipelineStage) -> set[Path]:
@@ -150,11 +189,18 @@ def tracked_settings(stage: PipelineStage) -> set[str]:
 def handed_settings(stage: str) -> set[str]:
     """The section that is the type of the stage's first parameter; all of them for `Recipe`.
 
-    A stage for each sub-section (quantize@gptq) reads that one alone.
+    A stage for each sub-section (quantize@gptq) reads that one alone, one of a step what is the
+    step's; merge.step is for dvc.yaml.
     """
     first = next(iter(signature(stage).values())).annotation
+    item = stage.partition("@")[2]
     if first is Recipe:
         return set(Recipe.model_fields)
+    if first is StepParams:
+        return {f"train.{item}"}
+    if first is DataParams:
+        return {"data", f"train.{item}.data"}
+    if first is MergeParams:
+        return {f"merge.{name}" for name in MergeParams.model_fields if name != "step"}
     (section,) = (name for name, f in Recipe.model_fields.items() if f.annotation is first)
-    item = stage.partition("@")[2]
     return {f"{section}.{item}" if item in first.model_fields else section}
