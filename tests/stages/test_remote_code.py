@@ -24,6 +24,7 @@ from stages.merge import merge
 from stages.prepare import prepare
 from stages.quantize import quantize
 from stages.train import train
+from tests.steps import step
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 MODEL = """
