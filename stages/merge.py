@@ -9,6 +9,8 @@ from finery.merging.lora import merge_lora
 from finery.models.files import carry_along, save_model
 from finery.models.finite import insist_on_numbers
 from finery.models.load import be_quiet
+from finery.models.policy import keep_policy, policy_of
+from finery.models.scoring import is_scorer
 from finery.params.merge import MergeParams
 from finery.to_json import to_json
 
@@ -25,11 +27,12 @@ def merge(
     merged: Path,
     metrics: Path,
 ) -> None:
-    """Write the step's model and how its logits compare with those of start + adapter.
+    """Write the step's model and how its logits, or scores, compare with those of start + adapter.
 
     `data` is the calibration folder of the step's data; its first samples are the probes.
     """
     be_quiet()
+    start = policy_of(start)
     refuse_unfit_adapter(adapter, start)
     insist_on_numbers(start, "take another revision, or another model (model.source)")
     insist_on_numbers(adapter, f"train with a smaller train.{step}.learning_rate")
@@ -37,6 +40,8 @@ def merge(
     model, fidelity = merge_lora(start, adapter, params.dtype, [s["input_ids"] for s in samples])
     save_model(model, merged)
     carry_along(start, merged)
+    if is_scorer(adapter):
+        keep_policy(start, merged)
     record = {"dtype": params.dtype, "fidelity": fidelity}
     lineage.write(merged, [adapter], f"merge@{step}", record)
     text = to_json(fidelity, indent=2)

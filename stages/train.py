@@ -5,6 +5,7 @@ from pathlib import Path
 
 from finery import lineage
 from finery.models.load import be_quiet
+from finery.models.policy import policy_of
 from finery.params.step import StepParams
 from finery.to_json import to_json
 from finery.training.adapter import refuse_untrained, save_adapter
@@ -43,7 +44,7 @@ def train(
 
     log = trainer.state.log_history
     summary = {"steps": trainer.state.global_step} | last_losses(log)
-    save_adapter(trainer.model, start, adapter)
+    save_adapter(trainer.model, policy_of(start), adapter)
     record = {"method": params.method, "tuner": params.tuner.type, "metrics": summary}
     lineage.write(adapter, [start, data], f"train@{step}", record)
     write_csv(log, loss)

@@ -8,6 +8,7 @@ from finery.errors import PipelineError
 from finery.merging.fidelity import compare
 from finery.merging.room import insist_on_room
 from finery.models.load import load_model
+from finery.models.scoring import is_scorer, load_scorer
 
 NOISE, EXACT = 2**-16, 2**-12
 """How far the float32 logits of the sum may be from those of base + adapter, in their norm.
@@ -57,7 +58,8 @@ def _with_adapter(base: Path, adapter: Path) -> Any:
     """The base model in float32 under its adapter, neither changed yet."""
     from peft import PeftModel
 
-    model = load_model(base, "float32")
+    load = load_scorer if is_scorer(adapter) else load_model
+    model = load(base, "float32")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Found missing adapter keys")

@@ -57,3 +57,8 @@ class Recipe(Section):
         if self.merge.step not in self.train:
             known = ", ".join(self.train)
             yield f"merge.step: no step {self.merge.step}; train has {known}"
+        elif self.train[self.merge.step].scores:
+            yield (
+                f"merge.step: {self.merge.step} makes a reward model, which gives no answers to"
+                f" evaluate; name a step that learns from it, or the one before it"
+            )

@@ -26,6 +26,10 @@ StepData = Annotated[
 class StepParams(Section):
     learns_from: ClassVar[tuple[str, ...]]
     """The kinds of datasets that the method can use: chat, text, preference, kto."""
+    scores: ClassVar[bool] = False
+    """Whether it makes a reward model, which scores answers and gives none."""
+    judged: ClassVar[bool] = False
+    """Whether it may come after one, to train the model that is judged."""
     after: str
     """The model that the step starts from: base, or the name of an earlier step."""
     method: str

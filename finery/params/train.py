@@ -7,12 +7,13 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from finery.params.methods.pretrain import PretrainParams
+from finery.params.methods.reward import RewardParams
 from finery.params.methods.sft import SftParams
 
 BASE = "base"
 TAKEN = (BASE, "merged", "gptq", "awq", "adapters", "packages", "test")
 """What models/ and data/prepared/ have under these names is no step's."""
-Step = Annotated[SftParams | PretrainParams, Field(discriminator="method")]
+Step = Annotated[SftParams | PretrainParams | RewardParams, Field(discriminator="method")]
 
 
 def _chained(steps: dict[str, Step]) -> dict[str, Step]:
@@ -34,6 +35,11 @@ def _chain_problems(steps: dict[str, Step]) -> Iterator[str]:
             yield f"{name}.after: no step {step.after}; there are {', '.join([BASE, *steps])}"
         elif name in (behind := before(steps, name)):
             yield f"{name}.after: {' after '.join([name, *behind])} is a circle; start from {BASE}"
+        elif step.after in steps and steps[step.after].scores and not step.judged:
+            yield (
+                f"{name}.after: {step.after} makes a reward model, which gives no answers; only"
+                f" grpo and rloo go on from one, {step.method} from a step before it"
+            )
 
 
 def before(steps: dict[str, Step], name: str) -> list[str]:

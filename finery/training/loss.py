@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
+MEASURES = ("accuracy", "margin", "reward", "reward_std", "kl")
+"""What some methods log besides, of the training and, behind `eval_`, of the validation."""
 
 
 def write_csv(log: list[dict[str, Any]], file: Path) -> None:
@@ -13,18 +15,25 @@ def write_csv(log: list[dict[str, Any]], file: Path) -> None:
     for entry in log:
         if "loss" in entry or "eval_loss" in entry:
             steps.setdefault(entry["step"], {}).update(entry)
+    columns = [*COLUMNS, *_measured(log)]
     with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(steps[step] for step in sorted(steps))
 
 
 def last_losses(log: list[dict[str, Any]]) -> dict[str, float | None]:
-    """The last of each loss in the log; None if there is none."""
+    """The last of each loss in the log, None if there is none, and of what it measures besides."""
+    wanted = {"train_loss": "loss", "eval_loss": "eval_loss"}
     return {
         name: next((entry[key] for entry in reversed(log) if key in entry), None)
-        for name, key in (("train_loss", "loss"), ("eval_loss", "eval_loss"))
+        for name, key in (wanted | {key: key for key in _measured(log)}).items()
     }
+
+
+def _measured(log: list[dict[str, Any]]) -> list[str]:
+    keys = [f"{split}{name}" for name in MEASURES for split in ("", "eval_")]
+    return [key for key in keys if any(key in entry for entry in log)]
 
 
 def write_png(log: list[dict[str, Any]], file: Path) -> None:

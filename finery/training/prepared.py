@@ -1,5 +1,6 @@
 """What prepare has left to train on."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,12 @@ def refuse_other_kinds(data: Path, params: StepParams) -> None:
         )
 
 
-def read_samples(file: Path) -> Any:
-    """The token columns of a prepared file, read into memory without a copy in any cache."""
+def read_samples(file: Path, columns: Sequence[str] = ("input_ids", "labels")) -> Any:
+    """Columns of a prepared file, read into memory without a copy in any cache."""
     import pyarrow.parquet as pq
     from datasets import Dataset
 
-    return Dataset(pq.read_table(file, columns=["input_ids", "labels"]))
+    return Dataset(pq.read_table(file, columns=list(columns)))
 
 
 def packed_length(data: Path) -> int | None:
