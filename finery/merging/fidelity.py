@@ -7,8 +7,8 @@ def compare(expected: list[Any], actual: list[Any]) -> dict[str, float]:
     """Compare logits, one (tokens, vocabulary) tensor a probe; or scores, one (1,) tensor a probe.
 
     Returns the largest absolute difference, the relative one (norm of the difference over the
-    norm of the expected); of logits also the mean KL divergence in nats and the share of equal first
-    choices.
+    norm of the expected); of logits also the mean KL divergence in nats and the share of equal
+    first choices.
     A divergence is never negative: where rounding takes the sum below zero, it is zero.
     """
     import torch

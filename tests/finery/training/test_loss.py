@@ -39,3 +39,18 @@ def test_the_picture_is_the_same_bytes_in_another_process(tmp_path: Path):
 def test_the_last_losses():
     assert last_losses(LOG) == {"train_loss": 1.0, "eval_loss": 1.5}
     assert last_losses(LOG[:1]) == {"train_loss": 2.0, "eval_loss": None}
+
+
+def test_what_a_method_measures_besides_has_columns_of_its_own(tmp_path: Path):
+    log = [
+        {"step": 1, "loss": 2.0, "accuracy": 0.5, "num_tokens": 9},
+        {"step": 2, "loss": 1.0, "accuracy": 0.75},
+        {"step": 2, "eval_loss": 1.5, "eval_accuracy": 0.25},
+    ]
+    write_csv(log, tmp_path / "loss.csv")
+    header, *rows = (tmp_path / "loss.csv").read_text().splitlines()
+    assert header == "step,epoch,loss,eval_loss,learning_rate,grad_norm,accuracy,eval_accuracy"
+    assert rows == ["1,,2.0,,,,0.5,", "2,,1.0,1.5,,,0.75,0.25"]
+    assert last_losses(log) == {
+        "train_loss": 1.0, "eval_loss": 1.5, "accuracy": 0.75, "eval_accuracy": 0.25,
+    }  # fmt: skip

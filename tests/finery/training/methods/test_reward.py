@@ -115,7 +115,7 @@ def test_the_folder_holds_the_model_that_it_judges(made: dict[str, Any], tiny_mo
     assert policy_of(tiny_model) == tiny_model
 
 
-@pytest.mark.parametrize("tuner", [{"target_modules": ["q_proj"]}, {}])
+@pytest.mark.parametrize("tuner", [{"target_modules": ["q_proj"]}, {}], ids=["one", "all"])
 def test_only_the_adapter_and_the_head_change(
     tuner: dict[str, Any], tiny_model: Path, tmp_path: Path
 ):
