@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from finery.models.load import load_model
+from finery.models.scoring import load_scorer
 from finery.params.step import StepParams
 
 
 def load_start(params: StepParams, start: Path, dtype: str) -> Any:
-    """The model in `start`, in the type to train in (torch's name)."""
-    return load_model(start, dtype)
+    """The model in `start`, in the type to train in (torch's name); with a head that scores where
+    the step makes a reward model.
+    """
+    return load_scorer(start, dtype, params.seed) if params.scores else load_model(start, dtype)
 
 
 def peft_config(params: StepParams, task_type: str = "CAUSAL_LM") -> Any:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from finery.models.scoring import load_scorer
 from finery.models.tokenizer import load_tokenizer
 from finery.params.methods.reward import RewardParams
 from finery.training.arguments import arguments, on_one_gpu
@@ -13,7 +12,7 @@ from finery.training.precision import training_dtype
 from finery.training.prepared import read_samples
 from finery.training.progress import report_progress
 from finery.training.schedule import refuse_schedule
-from finery.training.start import peft_config
+from finery.training.start import load_start, peft_config
 
 PAIR = ("input_ids", "rejected_input_ids")
 
@@ -41,7 +40,7 @@ def build_trainer(params: RewardParams, start: Path, data: Path, checkpoints: Pa
     )
     refuse_schedule(params, len(training))
     dtype = training_dtype(params)
-    model = load_scorer(start, dtype, params.seed)
+    model = load_start(params, start, dtype)
     padding = model.config.get_text_config().pad_token_id
     trainer = Trainer(
         model=model,
