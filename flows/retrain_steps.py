@@ -52,12 +52,12 @@ def refresh(root: Path, checkout: Path, run: Run, target: str) -> str:
 
 def _new_revisions(checkout: Path) -> list[str]:
     """Go to the newest revision of datasets on hubs and in buckets; what changed, a line each."""
-    settings = load(checkout / "params.yaml").data
-    folder = checkout / settings.dataset_dir
-    for name in settings.names:
+    settings = load(checkout / "params.yaml")
+    folder = checkout / settings.data.dataset_dir
+    for name in settings.datasets:
         find(folder, name)  # what is wrong with an entry is no fault of a hub
     try:
-        return newest_revisions(folder, settings.names)
+        return newest_revisions(folder, settings.datasets)
     except DataError as error:
         raise UpstreamError(str(error)) from None
 
@@ -85,7 +85,8 @@ def check_ran(outcomes: Sequence[Outcome]) -> None:
         return
     if failed.stage == "gate":
         raise FailedGate(failed.why)
-    if failed.stage == "prepare" and failed.exit_status == UserError.exit_status:
+    of_data = failed.stage.partition("@")[0] in ("prepare", "prepare_test")
+    if of_data and failed.exit_status == UserError.exit_status:
         raise BadData(failed.why)
     raise PipelineError(failed.why)
 

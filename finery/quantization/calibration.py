@@ -57,8 +57,8 @@ def calibration(samples: Sequence[list[int]], longest: int | None) -> Calibratio
     if not rows or len(rows[-1]) <= TOO_SHORT:
         raise CalibrationError(
             f"the {len(samples)} calibration samples have {sum(map(len, samples))} tokens together;"
-            f" quantizing needs more than {TOO_SHORT}: raise data.calibration_samples, or take"
-            " longer data (data.train)"
+            f" quantizing needs more than {TOO_SHORT}: raise data.calibration_samples, or"
+            " train on longer data (train.STEP.data)"
         )
     cut = sum(len(row) > longest for row in rows) if longest else 0
     return Calibration([row[:longest] for row in rows], len(used), len(short), cut)

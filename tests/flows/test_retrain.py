@@ -166,7 +166,7 @@ def test_a_dataset_on_the_web_goes_to_its_newest_revision(world: World) -> None:
     feed = {"feed": {"cloud_file_name": f"{world.server.url}/rows.json"}}
     world.commit("data/raw/dataset_info.json", json.dumps(DATASETS | feed))
     params = (world.team / "params.yaml").read_text()
-    world.commit("params.yaml", params.replace("train: [identity,", "train: [feed, identity,"))
+    world.commit("params.yaml", params.replace("data: [identity,", "data: [feed, identity,"))
     night = world.night("nothing new")
     assert night.run.outcome == "released"
     (line,) = [line for line in night.run.changed if line.startswith("feed: ")]
