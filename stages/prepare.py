@@ -18,7 +18,7 @@ from finery.data.report.statistics import describe
 from finery.data.tokens.making import make, record, report_bad_rows
 from finery.data.tokens.tokenized import Tokenized
 from finery.data.tokens.tokenizing import Tokenizing
-from finery.models.tokenizer import load_tokenizer, template_hash
+from finery.models.tokenizer import load_tokenizer, template_record
 from finery.params.data import DataParams
 from finery.to_json import to_json
 
@@ -54,9 +54,7 @@ def prepare(
 
     histogram = Histogram()
     tokenizer = load_tokenizer(base)
-    renderer = Renderer(
-        tokenizer, params.cutoff_len, params.mask_history, params.train_on_prompt, params.packing
-    )
+    renderer = Renderer.by(params, tokenizer)
     near = params.deduplicate == "near"
     work = [Tokenizing(each, renderer, near=near) for each in learnt]
     work += [Tokenizing(each, renderer.whole(), asked=True, near=near) for each in tested]
@@ -75,7 +73,7 @@ def prepare(
     pool.write(calibration / "calibration.parquet", kind, choice.calibration)
 
     facts = {"datasets": record(made[: len(params.train)])}
-    facts |= {"chat_template_sha256": template_hash(tokenizer)}
+    facts |= template_record(tokenizer, params.chat_template_kwargs)
     packed = {"packed_to": params.cutoff_len} if params.packing else {}
     lineage.write(train, [], f"prepare@{step}", facts | packed)
     text = to_json(_metrics(pool, made, choice), indent=2)

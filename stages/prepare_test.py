@@ -13,7 +13,7 @@ from finery.data.rendering.chat import Renderer
 from finery.data.report.statistics import datasets as described
 from finery.data.tokens.making import make, record, report_bad_rows
 from finery.data.tokens.tokenizing import Tokenizing
-from finery.models.tokenizer import load_tokenizer, template_hash
+from finery.models.tokenizer import load_tokenizer, template_record
 from finery.params.data import SharedDataParams
 from finery.to_json import to_json
 
@@ -37,13 +37,14 @@ def prepare_test(
     tested = [open_dataset(datasets, name, params.variables) for name in params.test]
     refuse_untestable(tested)
     tokenizer = load_tokenizer(base)
-    renderer = Renderer(tokenizer, mask_history=params.mask_history).whole()
+    renderer = Renderer.by(params, tokenizer).whole()
     made = make(params, base, [Tokenizing(each, renderer, asked=True) for each in tested], CACHE)
     report_bad_rows(made, params.on_bad_row == "fail", rejected)
     refuse_emptied(params, made)
     questions = Pool(made)
     questions.write(test / "test.parquet", "tests", np.arange(len(questions.facts)))
-    facts = {"datasets": record(made), "chat_template_sha256": template_hash(tokenizer)}
+    facts = {"datasets": record(made)}
+    facts |= template_record(tokenizer, params.chat_template_kwargs)
     lineage.write(test, [], "test", facts)
     text = to_json(described(made), indent=2)
     metrics.write_text(text + "\n", encoding="utf-8")

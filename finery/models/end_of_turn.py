@@ -1,12 +1,10 @@
 """What a chat template writes behind an assistant's words, and the token that ends the turn."""
 
-import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from finery.models.chat_template import ChatTemplateError, chat_template
+from finery.models.jinja import environment
 from finery.models.tokens import Tokens, read_tokens
 
 ANSWER = "finery-answer"
@@ -64,7 +62,7 @@ def _render(template: str, named: dict[str, str]) -> str:
         {"role": "assistant", "content": ANSWER},
     ]
     try:
-        compiled = _environment().from_string(template)
+        compiled = environment().from_string(template)
         return compiled.render(
             messages=turns, tools=None, documents=None, add_generation_prompt=False, **named
         )
@@ -76,33 +74,3 @@ def _render(template: str, named: dict[str, str]) -> str:
         raise ChatTemplateError(
             f"chat template: cannot render a user's and an assistant's turn ({said}); {CORRECT}"
         ) from None
-
-
-def _environment() -> Any:
-    """Jinja as transformers sets it up for chat templates, without the seconds of importing it."""
-    from jinja2.exceptions import TemplateError
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """`{% generation %}` marks what the assistant says; here it only lets it through."""
-
-        tags = {"generation"}
-
-        def parse(self, parser: Any) -> Any:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    def tojson(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
-        return json.dumps(value, ensure_ascii=ensure_ascii, **options)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = tojson
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ def load_tokenizer(model: Path) -> Any:
     )
 
 
-def template_hash(tokenizer: Any) -> str:
-    """SHA-256 of the chat template's text: the same in every report and in the package."""
-    return hashlib.sha256(tokenizer.get_chat_template().encode()).hexdigest()
+def template_record(tokenizer: Any, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """What the lineage says of the chat template: SHA-256 of its text, and its keywords if any."""
+    text = tokenizer.get_chat_template()
+    record: dict[str, Any] = {"chat_template_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return record | ({"chat_template_kwargs": dict(keywords)} if keywords else {})
 
 
 def _is_plain(model: Path) -> bool:

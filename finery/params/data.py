@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from math import isclose
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 from finery.params.section import Section
 
@@ -49,6 +56,9 @@ class SharedDataParams(Section):
     the same, as an earlier one or as one of the validation or of the tests."""
     variables: dict[str, str] | None = {}
     """Values for the {{name}} in the datasets; null leaves all such words as they are."""
+    chat_template_kwargs: dict[str, JsonValue] = {}
+    """Keywords for the chat template, such as enable_thinking: false; the same in training, in the
+    evaluation and in the package."""
     cutoff_len: Length = 1024
     """Longest sample, in tokens; what is longer loses its end."""
     packing: bool = False

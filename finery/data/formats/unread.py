@@ -33,6 +33,8 @@ NAMES = {
 KEYS = {name: key for key, names in NAMES.items() for name in names}
 THOUGHTS = "thinking of earlier turns"
 """Among what is not read: what a chat template writes of the last turn alone."""
+NO_THOUGHTS = "no thinking"
+"""Beside what is not read: answers without, before which a template writes an empty thought."""
 INVISIBLE = " \t\r\n\ufeff\u200b"
 MARKS = {*THINKING, *WEIGHTS}
 KNOWN = {*KEYS, *MARKS}
@@ -60,6 +62,12 @@ def said(name: str, rows: Mapping[str, int]) -> Iterator[str]:
     rows = dict(rows)
     if lost := rows.pop(THOUGHTS, 0):
         yield f"{name}: the chat template leaves out the thinking of earlier turns in {lost} rows"
+    if empty := rows.pop(NO_THOUGHTS, 0):
+        yield (
+            f"{name}: the empty thought that stands before the answers of {empty} rows is not"
+            " trained on; data.chat_template_kwargs can have it in the prompt when the model is"
+            " asked, too, if the chat template knows a keyword for that"
+        )
     if rows:
         most_first = sorted(rows, key=lambda each: (-rows[each], each))
         counted = [f"{each or shown(each)} in {rows[each]} rows" for each in most_first]

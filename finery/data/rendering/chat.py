@@ -1,6 +1,6 @@
 """Examples as samples: tokens by the model's own chat template, and what the loss counts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +13,8 @@ from finery.data.rendering.encoding import Encoder, Text, marked
 from finery.data.rendering.rendered import Rendering, WeightError
 from finery.data.rendering.samples import Sample, chat_samples, text_sample
 from finery.data.rendering.template import TemplateError
+from finery.data.rendering.thinking import thinks
+from finery.params.data import SharedDataParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,9 @@ class Renderer:
     """Makes samples of examples, many at once; one a process.
 
     `cutoff_len` is the longest sample in tokens, None for no limit. `mask_history` counts the last
-    turn only, `train_on_prompt` every token; `packing` keeps long texts, in pieces. Raises
-    `TemplateError` if the chat template is not Jinja.
+    turn only, `train_on_prompt` every token; `packing` keeps long texts, in pieces;
+    `keywords` go to the chat template. Raises `TemplateError` if that is not Jinja, and
+    `ChatTemplateError` if it does not know one of them.
     """
 
     def __init__(
@@ -43,14 +46,27 @@ class Renderer:
         mask_history: bool = False,
         train_on_prompt: bool = False,
         packing: bool = False,
+        keywords: Mapping[str, Any] | None = None,
     ) -> None:
         self._cutoff_len = cutoff_len
         self._mask_history = mask_history
         self._train_on_prompt = train_on_prompt
         self._packing = packing
-        self._rendering = Rendering(tokenizer)
+        self._rendering = Rendering(tokenizer, keywords)
         self._encoder = Encoder(tokenizer)
         self._text_ends = _text_ends(tokenizer)
+
+    @classmethod
+    def by(cls, params: SharedDataParams, tokenizer: Any) -> "Renderer":
+        """The renderer that the settings ask for."""
+        return cls(
+            tokenizer,
+            params.cutoff_len,
+            params.mask_history,
+            params.train_on_prompt,
+            params.packing,
+            params.chat_template_kwargs,
+        )
 
     def whole(self) -> "Renderer":
         """The same for what is asked, not trained on: nothing is cut, only answers count."""
@@ -79,8 +95,9 @@ class Renderer:
                 else:
                     mine = samples[done : done + len(texts)]
                     made.append(problem or self._sample(example, mine))
-                    if texts and texts[0].unthinking and isinstance(made[-1], Sample):
-                        made[-1].unthinking = True
+                    if isinstance(made[-1], Sample):
+                        for text in texts:
+                            made[-1].noted += text.noted
                 done += len(texts)
             return made
 
@@ -122,9 +139,11 @@ class Renderer:
                 )
             conversation = example.messages, example.tools, last_only, example.uncounted
             return [rendering.conversation(*conversation)]
+        # Of two answers of which one thinks, the other has to write that it does not.
+        whole = thinks(chosen) or thinks(rejected)
         return [
-            rendering.conversation((*example.messages, answer), example.tools, True)
-            for answer in (chosen, rejected)
+            rendering.conversation((*example.messages, one), example.tools, True, count_empty=whole)
+            for one in (chosen, rejected)
         ]
 
     def _sample(

@@ -27,13 +27,13 @@ PROBE = (
 class Text(NamedTuple):
     """A text, its size, and places in it that are asked for, ascending; both in bytes of UTF-8.
 
-    `unthinking`: the chat template left out the thinking of an earlier turn.
+    `noted`: what is to be said of it, by names of `finery.data.formats.unread`.
     """
 
     text: str
     size: int
     places: list[int]
-    unthinking: bool = False
+    noted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,18 @@ rendering is needed.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
 from finery.data.formats.examples import Message
+from finery.data.formats.unread import NO_THOUGHTS, THOUGHTS
 from finery.data.rendering.control_tokens import ControlTokens
 from finery.data.rendering.encoding import Text, byte_size, marked
-from finery.data.rendering.spans import (
-    Span,
-    Tools,
-    end_of_turn,
-    leaves_open,
-    loses_thinking,
-    turns,
-    writes_thinking,
-)
-from finery.data.rendering.template import ChatTemplate, TemplateError
+from finery.data.rendering.spans import Turns, end_of_turn, leaves_open, turns
+from finery.data.rendering.template import ChatTemplate, TemplateError, Tools
+from finery.data.rendering.thinking import loses_thinking, writes_thinking
 
 Shape = tuple[bool | str, ...]
 """Whether the last turn alone counts, and the roles."""
@@ -45,6 +39,7 @@ class Skeleton:
     around: list[str]
     size: int
     turns: list[tuple[int, int, int]]
+    noted: tuple[str, ...] = ()
     trims: list[int] | None = None
     """The messages whose words are trimmed; None if that is not all that can happen to words."""
 
@@ -61,7 +56,7 @@ class Skeleton:
             said += sum(sizes[done:index])
             places += before + said, after + said + sizes[index]
             done = index
-        return Text(text, self.size + sum(sizes), places)
+        return Text(text, self.size + sum(sizes), places, self.noted)
 
 
 class WeightError(TemplateError):
@@ -71,8 +66,8 @@ class WeightError(TemplateError):
 class Rendering:
     """Renders conversations with a tokenizer's chat template and finds the assistant's turns."""
 
-    def __init__(self, tokenizer: Any) -> None:
-        self.template = ChatTemplate(tokenizer)
+    def __init__(self, tokenizer: Any, keywords: Mapping[str, Any] | None = None) -> None:
+        self.template = ChatTemplate(tokenizer, keywords)
         self._skeletons: dict[Shape, Skeleton | None] = {}
         self._writes_thinking = writes_thinking(self.template)
         self._prints_words_only = self.template.prints_words_only()
@@ -86,16 +81,18 @@ class Rendering:
         tools: Tools,
         last_only: bool,
         uncounted: Collection[int] = (),
+        count_empty: bool = False,
     ) -> Text:
         """The text, with the ranges of the assistant's turns, or of the last one alone.
 
-        Those of the messages `uncounted` (indices) are not among them. If the template writes
+        Those of the messages `uncounted` (indices) are not among them, nor is an empty thought that
+        the template puts before an answer, unless `count_empty`. If the template writes
         nothing to end the last turn, the tokenizer's end of sequence does: otherwise a model would
         learn never to stop. Raises `TemplateError`.
         """
         self.control.refuse(messages, tools)
-        found = None if tools else self._by_skeleton(messages, last_only)
-        found = found or self._exactly(messages, tools, last_only)
+        found = None if tools or count_empty else self._by_skeleton(messages, last_only)
+        found = found or self._exactly(messages, tools, last_only, count_empty)
         found = self._ended(found) if self._ending else found
         if not uncounted:
             return found
@@ -126,18 +123,18 @@ class Rendering:
         *places, end = found.places
         text = found.text.encode()[:end].decode() + self._ending
         end += byte_size(self._ending)
-        return Text(text, end, [*places, end], found.unthinking)
+        return Text(text, end, [*places, end], found.noted)
 
     def _learnt(self, roles: Sequence[str], last_only: bool) -> Skeleton | None:
         words = [f"\ue0a0{number}\ue0a1" for number in range(len(roles))]
         messages = [{"role": r, "content": w} for r, w in zip(roles, words, strict=True)]
         counted = _counted(messages, last_only)
         try:
-            text, spans = self._turns(messages, (), counted)
+            text, spans, empty = self._turns(messages, (), counted)
         except TemplateError:
             return None
         around = re.split("|".join(words), text)
-        skeleton = Skeleton(around, byte_size("".join(around)), [])
+        skeleton = Skeleton(around, byte_size("".join(around)), [], _noted(empty))
         if len(around) != len(words) + 1 or skeleton.filled(words) != text:
             return None
         for index, span in zip(counted, spans, strict=True):
@@ -159,9 +156,16 @@ class Rendering:
         said = [words[i] if i in trims else padded[i] for i in range(len(words))]
         return trims if skeleton.filled(said) == text else None
 
-    def _exactly(self, messages: Sequence[Message], tools: Tools, last_only: bool) -> Text:
-        text, spans = self._turns(messages, tools, _counted(messages, last_only))
-        found = marked(text, [*chain.from_iterable(spans)])
+    def _exactly(
+        self,
+        messages: Sequence[Message],
+        tools: Tools,
+        last_only: bool,
+        count_empty: bool = False,
+    ) -> Text:
+        counted = _counted(messages, last_only)
+        text, spans, empty = self._turns(messages, tools, counted, count_empty)
+        found = marked(text, [*chain.from_iterable(spans)])._replace(noted=_noted(empty))
         if not loses_thinking(text, messages):
             return found
         if not self._writes_thinking and any("reasoning_content" in each for each in messages):
@@ -169,12 +173,16 @@ class Rendering:
                 "the chat template has no place for thinking; write it into the content, remove it,"
                 " or use another model.chat_template"
             )
-        return found._replace(unthinking=True)
+        return found._replace(noted=(*found.noted, THOUGHTS))
 
     def _turns(
-        self, messages: Sequence[Message], tools: Tools, counted: Sequence[int]
-    ) -> tuple[str, list[Span]]:
-        return turns(self.template, messages, tools, counted, self._end_of_turn)
+        self,
+        messages: Sequence[Message],
+        tools: Tools,
+        counted: Sequence[int],
+        count_empty: bool = False,
+    ) -> Turns:
+        return turns(self.template, messages, tools, counted, self._end_of_turn, count_empty)
 
 
 def _without(found: Text, turns: Sequence[int], uncounted: Collection[int]) -> Text:
@@ -186,6 +194,10 @@ def _without(found: Text, turns: Sequence[int], uncounted: Collection[int]) -> T
             "the last answer has the weight 0, and data.mask_history counts no other; remove it"
         )
     return found._replace(places=places)
+
+
+def _noted(empty: bool) -> tuple[str, ...]:
+    return (NO_THOUGHTS,) if empty else ()
 
 
 def _counted(messages: Sequence[Message], last_only: bool) -> list[int]:

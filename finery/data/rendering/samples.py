@@ -19,7 +19,7 @@ class Sample:
     - `rejected`: of a preference, the same prompt with the other answer
     - `desirable`: of KTO, the verdict
     - `more`: the further pieces of a text that is longer than a packed sample
-    - `unthinking`: the chat template left out the thinking of an earlier turn
+    - `noted`: what is to be said of how it was rendered, by names of `finery.data.formats.unread`
     """
 
     input_ids: np.ndarray
@@ -28,7 +28,7 @@ class Sample:
     rejected: "Sample | None" = None
     desirable: bool | None = None
     more: tuple["Sample", ...] = ()
-    unthinking: bool = False
+    noted: tuple[str, ...] = ()
 
     @property
     def trained_tokens(self) -> int:

@@ -9,19 +9,36 @@ import json
 import re
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Any
+from typing import NamedTuple
 
 from finery.data.formats.examples import Message
-from finery.data.rendering.template import ChatTemplate, TemplateError
+from finery.data.rendering.template import ChatTemplate, TemplateError, Tools
+from finery.data.rendering.thinking import (
+    THINKING,
+    after_empty_thought,
+    as_prompted,
+    before_words,
+    has_empty_thought,
+    thinks,
+    thoughts,
+    without_empty_thought,
+)
 
-THINKING = re.compile("</?think>")
 MARK = "\ue0f0end\ue0f1"
 Span = tuple[int, int]
-Tools = Sequence[dict[str, Any]]
 CHANGED = (
     "the chat template changes earlier turns of a conversation; use one turn a row,"
     " data.mask_history: true, or another model.chat_template"
 )
+
+
+class Turns(NamedTuple):
+    """A conversation as text, the character ranges of its turns; `empty`: before the words of one
+    there is an empty thought that does not count."""
+
+    text: str
+    spans: list[Span]
+    empty: bool
 
 
 def turns(
@@ -30,9 +47,11 @@ def turns(
     tools: Tools,
     counted: Sequence[int],
     end_of_turn: str,
-) -> tuple[str, list[Span]]:
+    count_empty: bool = False,
+) -> Turns:
     """The conversation as text, and the character ranges of the turns `counted` (indices).
 
+    An empty thought that the template puts before an answer does not count, unless `count_empty`.
     Raises `TemplateError` if the template drops or moves what the conversation says, or if a
     turn does not begin as its prompt ends.
     """
@@ -42,14 +61,24 @@ def turns(
             "the chat template has no place for tools; remove them, or set model.chat_template,"
             " where <|im_end|> is a token of the model to templates/chatml_tools.jinja"
         )
-    spans = []
+    spans, empty = [], False
     for index in counted:
-        start = _start(template, messages, tools, index, text)
-        end = _end(template, messages, tools, index, text, end_of_turn)
-        refuse_lost_words(messages[index], text[start:end], index == len(messages) - 1)
+        message, last = messages[index], index == len(messages) - 1
+        prompt = template.render(messages[:index], tools, add_generation_prompt=True)
+        prompted = as_prompted(template, messages, tools, text, prompt) if last else None
+        whole, words = prompted or (text, None)
+        start = _start(template, messages, tools, index, whole, prompt)
+        end = _end(template, messages, tools, index, text, end_of_turn) + len(whole) - len(text)
+        text = whole
+        if not count_empty and not thinks(message) and has_empty_thought(text, start):
+            if words is None:
+                words = _in_common(before_words(template, messages, tools, index), text)
+            begin = after_empty_thought(text, start, words)
+            start, empty = begin, empty or begin > start
+        refuse_lost_words(message, text[start:end], last)
         spans.append((start, end))
     refuse_lost_turns(text, messages)
-    return text, spans
+    return Turns(text, spans, empty)
 
 
 def end_of_turn(template: ChatTemplate, control: re.Pattern[str]) -> str:
@@ -75,15 +104,20 @@ def leaves_open(template: ChatTemplate) -> bool:
 
 
 def _start(
-    template: ChatTemplate, messages: Sequence[Message], tools: Tools, index: int, text: str
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    tools: Tools,
+    index: int,
+    text: str,
+    prompt: str,
 ) -> int:
-    prompt = template.render(messages[:index], tools, add_generation_prompt=True)
     if text.startswith(prompt):
         return len(prompt)
     if not text.startswith(template.render(messages[:index], tools).rstrip()):
         raise TemplateError(CHANGED)
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(prompt, text, strict=False))
-    opening = prompt[sum(1 for _ in same) :]
+    if (start := without_empty_thought(text, prompt)) is not None:
+        return start
+    opening = prompt[_in_common(prompt, text) :]
     last = "" if index == len(messages) - 1 else " data.mask_history: true or"
     raise TemplateError(
         f"the chat template prompts for turn {index + 1} with {opening!r} and writes it without;"
@@ -115,10 +149,10 @@ def _end(
     return len(words) + len(tail.rstrip())
 
 
-def _thoughts(message: Message) -> list[str]:
-    """The thinking in a message's content, and that beside it."""
-    words = THINKING.split(message.get("content") or "")[:-1]
-    return [*words, message.get("reasoning_content") or ""]
+def _in_common(text: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(text, other, strict=False))
+    return sum(1 for _ in same)
 
 
 def _unused_mark(text: str) -> str:
@@ -150,33 +184,11 @@ def refuse_lost_words(message: Message, turn: str, last: bool) -> None:
     words = THINKING.split(message.get("content") or "")[-1]
     if words.strip() not in turn:
         raise TemplateError("the chat template leaves out the assistant's words")
-    if last and any(thought.strip() not in turn for thought in _thoughts(message)):
+    if last and any(thought.strip() not in turn for thought in thoughts(message)):
         raise TemplateError(
             "the chat template leaves out the thinking of the last turn; remove it, or use"
             " another model.chat_template"
         )
-
-
-def loses_thinking(text: str, messages: Sequence[Message]) -> bool:
-    """Whether thinking that a conversation has is nowhere in its text."""
-    return any(
-        thought.strip() not in text
-        for message in messages
-        if message["role"] == "assistant"
-        for thought in _thoughts(message)
-    )
-
-
-def writes_thinking(template: ChatTemplate) -> bool:
-    """Whether the template writes the thinking of a last answer that is not among its words."""
-    chat = [
-        {"role": "user", "content": "?"},
-        {"role": "assistant", "content": "!", "reasoning_content": MARK},
-    ]
-    try:
-        return MARK in template.render(chat)
-    except TemplateError:
-        return True  # what it writes is looked for in each conversation
 
 
 def refuse_lost_turns(text: str, messages: Sequence[Message]) -> None:

@@ -1,14 +1,16 @@
 """A tokenizer's chat template, compiled once, and the same on every day."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from finery.data.errors import DataError
 from finery.data.formats.examples import Message
 from finery.data.rendering.verbatim import prints_words_only
+from finery.models.jinja import refuse_unknown_keywords
 
+Tools = Sequence[dict[str, Any]]
 TODAY = datetime(2024, 7, 26)
 """The day that templates are told it is: the one that Llama 3's falls back on without a clock."""
 
@@ -20,10 +22,17 @@ class TemplateError(DataError):
 class ChatTemplate:
     """Renders conversations as `tokenizer.apply_chat_template` does, several times as fast."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, keywords: Mapping[str, Any] | None = None) -> None:
+        """With the `keywords` that it is given each time, such as enable_thinking.
+
+        Raises `ChatTemplateError` for one that the template does not know.
+        """
+        if keywords:
+            refuse_unknown_keywords(tokenizer.get_chat_template(), keywords)
         self._tokenizer = tokenizer
         self._compiled: dict[bool, Any] = {}
         self._given = tokenizer.special_tokens_map | {"strftime_now": TODAY.strftime}
+        self._given |= keywords or {}
 
     def render(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 
 from finery.data.errors import DataError
 from finery.data.formats.dataset import open_dataset
+from finery.data.formats.unread import THOUGHTS
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import IGNORED, Sample
 from finery.data.rows.bad_rows import BadRow
@@ -32,9 +33,7 @@ def previews(
         raise DataError(f"{base}: no base model here yet; `dvc repro download` makes it")
     dataset = open_dataset(Path(params.dataset_dir), name, params.variables)
     tokenizer = load_tokenizer(base)
-    renderer = Renderer(
-        tokenizer, params.cutoff_len, params.mask_history, params.train_on_prompt, params.packing
-    )
+    renderer = Renderer.by(params, tokenizer)
     found = False
     for each in islice(dataset, row and row - 1, row or count):
         found = True
@@ -97,7 +96,7 @@ def _counts(sample: Sample) -> str:
     if not sample.trained_tokens:
         return "left out: data.cutoff_len leaves no answer to train on"
     cut = "; cut to data.cutoff_len" if sample.cut else ""
-    lost = "; without the thinking of earlier turns" if sample.unthinking else ""
+    lost = "; without the thinking of earlier turns" if THOUGHTS in sample.noted else ""
     return f"{len(sample.input_ids)} tokens, {sample.trained_tokens} of them trained on{cut}{lost}"
 
 

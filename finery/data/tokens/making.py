@@ -16,7 +16,10 @@ from finery.params.data import SharedDataParams
 from finery.to_json import to_json
 
 TOKENIZER = {".json", ".jinja", ".model", ".txt", ".py"}
-SETTINGS = {"cutoff_len", "mask_history", "packing", "train_on_prompt", "variables"}
+SETTINGS = {
+    *("chat_template_kwargs", "cutoff_len", "mask_history"),
+    *("packing", "train_on_prompt", "variables"),
+}
 
 
 def make(

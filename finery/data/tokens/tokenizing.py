@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from finery.data.formats.dataset import Dataset
 from finery.data.formats.examples import Example
-from finery.data.formats.unread import THOUGHTS
 from finery.data.prepared import schema
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import IGNORED, Sample
@@ -149,8 +148,7 @@ def _question(example: Example) -> str:
 
 def _unread(pairs: list[Pair]) -> Counter[str]:
     unread = Counter(name for row, _ in pairs if row.unread for name in set(row.unread))
-    if unthinking := sum(sample.unthinking for _, sample in pairs):
-        unread[THOUGHTS] = unthinking
+    unread.update(name for _, sample in pairs if sample.noted for name in set(sample.noted))
     return unread
 
 

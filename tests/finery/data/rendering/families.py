@@ -61,7 +61,9 @@ QWEN3 = (
     "{% elif m.role == 'tool' %}"
     "{{ '<|im_start|>user\n<tool_response>\n' + words + '\n</tool_response><|im_end|>\n' }}"
     "{% else %}{{ '<|im_start|>' + m.role + '\n' + words + '<|im_end|>\n' }}{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+    "{% if enable_thinking is defined and enable_thinking is false %}"
+    "{{ '<think>\n\n</think>\n\n' }}{% endif %}{% endif %}"
 )
 LLAMA2 = (
     ALTERNATE
@@ -138,6 +140,8 @@ class Family:
     system: bool = True
     is_open: bool = False
     """Nothing ends its last turn; the end of sequence does then."""
+    empty: str = ""
+    """The thought that it puts before a last answer without any, and that does not count."""
 
 
 def _chatml(template: str) -> Family:
@@ -149,11 +153,10 @@ FAMILIES = {
     "Qwen 2.5": _chatml(DEFAULT_SYSTEM + CHATML),
     "Qwen 3": Family(
         QWEN3,
-        lambda a, last: (
-            f"<think>\n\n</think>\n\n{a.lstrip(chr(10))}<|im_end|>" if last else f"{a}<|im_end|>"
-        ),
+        lambda a, last: f"{a.lstrip(chr(10)) if last else a}<|im_end|>",
         "<|im_start|>",
         "<|im_end|>",
+        empty="<think>\n\n</think>\n\n",
     ),
     "SmolLM 2": _chatml(DEFAULT_SYSTEM + CHATML),
     "Yi": _chatml(CHATML.replace("m.content", "(m.content)")),

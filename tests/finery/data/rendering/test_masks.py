@@ -122,13 +122,15 @@ def test_the_tokens_are_those_of_transformers(known: Any):
 def test_what_counts_begins_where_the_prompt_ends_in_other_tokenizers(name: str):
     core = getattr(families, name)()
     for family in FAMILIES.values():
-        made = renderer(families.tokenizer(core, family))
+        tokenizer = families.tokenizer(core, family)
+        made = renderer(tokenizer)
         for turn in (("Who? 你", " I am é  👩‍👩‍👧"), ("Again\n", "Me \n"), ("x", "你")):
             example = chat(None, [turn])
             (sample,), (prompt,) = made.encode([example]), made.prompts([example])
             assert isinstance(sample, Sample)
-            assert int(np.argmax(sample.labels != -100)) == len(prompt)
             assert sample.input_ids[: len(prompt)].tolist() == prompt.tolist()
+            between = sample.input_ids[len(prompt) : int(np.argmax(sample.labels != -100))]
+            assert tokenizer.decode(between) == family.empty
 
 
 @anything

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from finery.data.formats.examples import Example, Message
+from finery.data.formats.unread import THOUGHTS
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import Sample
 from finery.data.tokens.splits import digest
@@ -129,8 +130,8 @@ def test_thinking_that_a_template_writes_in_the_last_turn_alone_is_noted(chatml:
     plain = encoded(qwen3, chat(*words))
     for example in (beside, among):
         sample = encoded(qwen3, example)
-        assert sample.unthinking and not plain.unthinking
+        assert THOUGHTS in sample.noted and THOUGHTS not in plain.noted
         assert sample.input_ids.tolist() == plain.input_ids.tolist()
-    assert not encoded(chatml, among).unthinking
+    assert not encoded(chatml, among).noted
     kept = encoded(qwen3, chat("2+3?", "Five.", thinking={1: "Two and three."}))
-    assert not kept.unthinking
+    assert not kept.noted
