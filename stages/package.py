@@ -10,6 +10,7 @@ from finery.packaging.card import model_card
 from finery.packaging.contents import place, read_json
 from finery.packaging.errors import PackageError
 from finery.packaging.facts import Facts
+from finery.packaging.keywords import trained_keywords, with_defaults
 from finery.packaging.manifest import MANIFEST, write_manifest
 from finery.packaging.provenance import provenance
 from finery.packaging.verify import verify
@@ -42,16 +43,18 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
         metrics=read_json(metrics),
         gate=report,
         lineage=records,
+        keywords=trained_keywords(records),
     )
 
     package.mkdir()
     place(model, package)
-    (package / TEMPLATE).write_text(template, encoding="utf-8")
+    (package / TEMPLATE).write_text(with_defaults(template, facts.keywords), encoding="utf-8")
     (package / "README.md").write_text(model_card(facts), encoding="utf-8")
     manifest = write_manifest(
         package,
         name=facts.name,
         chat_template_sha256=template_sha256,
+        chat_template_kwargs=facts.keywords,
         git=history,
         gate=facts.gate,
         metrics=facts.metrics,

@@ -19,6 +19,7 @@ from finery.models.chat_template import (
     one_of_several,
     read_template,
 )
+from finery.models.jinja import unknown_keywords
 from finery.models.load import cpu_has_bf16
 from finery.models.tokens import Tokens, read_tokens
 from finery.params.schema import Params, ParamsError, load
@@ -36,7 +37,7 @@ def check(path: Path) -> Params:
     found, a line each.
     """
     params = load(path)
-    problems = [*_template_file(params), *_against_model(params)]
+    problems = [*_template_file(params), *_against_model(params), *_keywords(params)]
     if problems:
         raise ParamsError([f"{path}: {problem}" for problem in problems])
     return params
@@ -91,6 +92,20 @@ def _template_file(params: Params) -> list[str]:
     if file is None or Path(file).is_file():
         return []
     return [f"model.chat_template: no such file {file}"]
+
+
+def _keywords(params: Params) -> list[str]:
+    """Of data.chat_template_kwargs, those that the chat template does not know."""
+    given, folder = params.data.chat_template_kwargs, model_folder(params)
+    if not given or not (folder or params.model.template_file):
+        return []
+    try:
+        with odd_files():
+            template = _template(params, folder or BASE)
+    except UserError:  # said of the model
+        return []
+    problems = unknown_keywords(template, given) if template is not None else []
+    return [f"data.chat_template_kwargs.{problem}" for problem in problems]
 
 
 def _against_model(params: Params) -> list[str]:

@@ -13,7 +13,7 @@ from finery.packaging.metadata import metadata
 def model_card(facts: Facts) -> str:
     """The card as Markdown under Hugging Face's YAML metadata. Leaves out what is not known."""
     sections = {
-        "How to use": usage.instructions(facts.name, facts.format, facts.remote_code),
+        "How to use": usage.instructions(facts),
         "Evaluation": _evaluation(facts),
         "Training data": _datasets(facts.lineage),
         "Merging": _merging(facts.lineage),

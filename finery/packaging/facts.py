@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from finery.params.package import PackageParams
@@ -10,7 +10,8 @@ from finery.params.package import PackageParams
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a card says: `metrics` and `gate` are their JSON files, `lineage` the records."""
+    """All that a card says: `metrics` and `gate` are their JSON files, `lineage` the records,
+    `keywords` what the chat template was given in the training."""
 
     params: PackageParams
     quantization: Mapping[str, Any]
@@ -18,6 +19,7 @@ class Facts:
     metrics: Mapping[str, Any]
     gate: Mapping[str, Any]
     lineage: Mapping[str, Any]
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def format(self) -> str | None:

@@ -33,6 +33,9 @@ class Manifest(BaseModel):
 
     name: str
     chat_template_sha256: str
+    """Of the chat template as it was in the training; the package's has `chat_template_kwargs` as
+    its defaults."""
+    chat_template_kwargs: dict[str, Any] = {}
     git: dict[str, Any]
     gate: dict[str, Any]
     metrics: dict[str, Any]

@@ -1,5 +1,11 @@
 """The part of a model card that says how to run the model."""
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from finery.packaging.facts import Facts
+
 PACKAGES = {
     None: "transformers accelerate",
     "gptq": "transformers accelerate optimum gptqmodel",
@@ -7,11 +13,9 @@ PACKAGES = {
 }
 
 
-def instructions(name: str, format: str | None, remote_code: bool) -> str:
-    """Markdown with a runnable example for transformers and a command for vLLM.
-
-    `format` is gptq, awq or None; `remote_code` says that the model brings Python of its own.
-    """
+def instructions(facts: Facts) -> str:
+    """Markdown with a runnable example for transformers and a command for vLLM."""
+    name, format, remote_code = facts.name, facts.format, facts.remote_code
     packages = PACKAGES.get(format, f"transformers accelerate {format}")
     trust = ", trust_remote_code=True" if remote_code else ""
     flag = " --trust-remote-code" if remote_code else ""
@@ -37,7 +41,18 @@ With vLLM (`pip install vllm`, in an environment of its own{_kernels(format)}):
 
 ```
 vllm serve {name}{flag}
-```"""
+```{_keywords(facts.keywords)}"""
+
+
+def _keywords(keywords: Mapping[str, Any]) -> str:
+    if not keywords:
+        return ""
+    given = json.dumps(keywords, ensure_ascii=False)
+    return (
+        f"\n\nIn the training, the chat template was given `{given}`. That is what"
+        " `chat_template.jinja` here does unless it is told otherwise: by a keyword of"
+        " `apply_chat_template`, or by `chat_template_kwargs` in a request to a server."
+    )
 
 
 def _kernels(format: str | None) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
+from transformers import AutoTokenizer
 from typer.testing import CliRunner
 
 from finery import lineage
@@ -170,6 +171,38 @@ def test_another_template_than_in_training_is_refused(project: Path):
     template.write_text(template.read_text() + " ")
     with pytest.raises(PackageError, match="not the one it was trained with"):
         make(project)
+
+
+def test_the_package_renders_as_the_model_was_trained(project: Path):
+    """Its template has the keywords of the training for defaults, which a request can change."""
+    model, chat = project / "models/merged", [{"role": "user", "content": "Who?"}]
+    template = (model / "chat_template.jinja").read_text() + (
+        "{% if add_generation_prompt and enable_thinking is defined and not enable_thinking %}"
+        "{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    )
+    (model / "chat_template.jinja").write_text(template)
+    records = lineage.read(model)
+    keywords = {"enable_thinking": False}
+    records["prepare"] |= {
+        "chat_template_sha256": sha256(template), "chat_template_kwargs": keywords,
+    }  # fmt: skip
+    (model / "lineage.json").write_text(json.dumps(records))
+    made = make(project)
+
+    def prompt(folder: Path, **given: bool) -> str:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return tokenizer.apply_chat_template(
+            chat, tokenize=False, add_generation_prompt=True, **given
+        )
+
+    assert prompt(made) == prompt(model, **keywords)
+    assert prompt(made).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    assert prompt(made, enable_thinking=True) == prompt(model)
+    manifest = json.loads((made / "MANIFEST.json").read_text())
+    assert manifest["chat_template_kwargs"] == keywords
+    assert manifest["chat_template_sha256"] == sha256(template)
+    assert '`{"enable_thinking": false}`' in (made / "README.md").read_text()
+    assert verify(made) == []
 
 
 def test_a_model_without_a_past_is_packaged(project: Path):

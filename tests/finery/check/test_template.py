@@ -19,6 +19,31 @@ PLAIN_ADVICE = (
 )
 
 
+THINKS = CHATML + "{{ 'x' if enable_thinking is defined and not enable_thinking }}"
+
+
+def test_a_keyword_that_the_chat_template_does_not_know(project: Path):
+    make(project / "tiny", template=THINKS)
+    change(**{"data.chat_template_kwargs": {"enable_thinking": False}})
+    assert problems() == []
+    change(**{"data.chat_template_kwargs": {"enable_thinkng": False, "messages": []}})
+    assert problems() == [
+        "data.chat_template_kwargs.enable_thinkng: the chat template knows no such keyword; did you"
+        " mean enable_thinking?",
+        "data.chat_template_kwargs.messages: every chat template is given that; remove it",
+    ]
+    change(**{"model.chat_template": "templates/chatml.jinja"})
+    assert problems()[0].endswith("the chat template takes no keywords; remove it")
+
+
+def test_a_keyword_of_a_template_of_ones_own_needs_no_model(project: Path):
+    (project / "templates/own.jinja").write_text(THINKS)
+    change(**{"model.chat_template": "templates/own.jinja"})
+    change(**{"data.chat_template_kwargs": {"thinking": False}})
+    (problem,) = problems()
+    assert problem.endswith("did you mean enable_thinking?")
+
+
 def know_all_bytes(folder: Path, special: tuple[str, ...]) -> Tokens:
     """Give the tokenizer of a folder a token for every byte."""
     words = [*special, *sorted(pre_tokenizers.ByteLevel.alphabet())]
