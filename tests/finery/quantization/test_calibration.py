@@ -49,7 +49,7 @@ def test_too_little_in_all_names_the_settings(samples: list[list[int]], tokens: 
     assert error.value.exit_status == 2
     assert str(error.value) == (
         f"the {len(samples)} calibration samples have {tokens} tokens together; quantizing needs"
-        " more than 10: raise data.calibration_samples, or take longer data (data.train)"
+        " more than 10: raise data.calibration_samples, or train on longer data (train.STEP.data)"
     )
 
 
