@@ -6,14 +6,29 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from finery.params.methods.cpo import CpoParams
+from finery.params.methods.dpo import DpoParams
+from finery.params.methods.kto import KtoParams
+from finery.params.methods.orpo import OrpoParams
 from finery.params.methods.pretrain import PretrainParams
 from finery.params.methods.reward import RewardParams
 from finery.params.methods.sft import SftParams
+from finery.params.methods.simpo import SimpoParams
 
 BASE = "base"
 TAKEN = (BASE, "merged", "gptq", "awq", "adapters", "packages", "test")
 """What models/ and data/prepared/ have under these names is no step's."""
-Step = Annotated[SftParams | PretrainParams | RewardParams, Field(discriminator="method")]
+Step = Annotated[
+    SftParams
+    | PretrainParams
+    | DpoParams
+    | KtoParams
+    | OrpoParams
+    | SimpoParams
+    | CpoParams
+    | RewardParams,
+    Field(discriminator="method"),
+]
 
 
 def _chained(steps: dict[str, Step]) -> dict[str, Step]:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = ("step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm")
-MEASURES = ("accuracy", "margin", "reward", "reward_std", "kl")
+REWARDS = ("rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins")
+MEASURES = ("accuracy", "margin", "reward", "reward_std", "kl", *REWARDS)
 """What some methods log besides, of the training and, behind `eval_`, of the validation."""
 
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+TOKENS = ("input_ids", "rejected_input_ids")
+
 
 class LengthGrouped(Sampler[int]):
     """Samples of about the same length follow each other, otherwise at random, anew each epoch.
@@ -49,7 +51,9 @@ class InOrder:
 
 
 def token_counts(samples: Any) -> list[int]:
-    """How many tokens each sample of a `datasets.Dataset` has."""
+    """How many tokens each sample of a `datasets.Dataset` has: of a pair, its longer answer."""
     import pyarrow.compute as pc
 
-    return pc.list_value_length(samples.with_format("arrow")[:]["input_ids"]).to_pylist()
+    table = samples.with_format("arrow")[:]
+    answers = [table[name] for name in TOKENS if name in table.column_names]
+    return pc.max_element_wise(*map(pc.list_value_length, answers)).to_pylist()
