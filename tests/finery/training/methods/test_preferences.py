@@ -17,8 +17,8 @@ from finery.merging.lora import merge_lora
 from finery.training.checkpoints import last_good
 from finery.training.errors import TrainingError
 from finery.training.order import token_counts
-from stages.train import train
 from tests.preferences import IGNORED, KINDS, samples, write_samples
+from tests.resuming import differences, trained
 from tests.steps import step
 
 METHODS = ["dpo", "kto", "orpo", "simpo", "cpo"]
@@ -27,24 +27,12 @@ BASIC = {
     "gradient_accumulation_steps": 1, "logging_steps": 2, "eval_steps": 4, "save_steps": 3,
     "tuner": {"type": "lora", "rank": 2, "alpha": 8},
 }  # fmt: skip
-FILES = {"adapter": "adapter", "loss": "l.csv", "plot": "l.png", "metrics": "m.json"}
 
 
 def build(method: str, start: Path, data: Path, checkpoints: Path, **changed: Any) -> Any:
     params = step(method=method, **BASIC | changed)
     module = import_module(f"finery.training.methods.{method}")
     return module.build_trainer(params, start, data, checkpoints)
-
-
-def trained(
-    method: str, start: Path, data: Path, out: Path, checkpoints: Path, **changed: Any
-) -> dict[str, bytes]:
-    """The bytes of all that the stage leaves."""
-    out.mkdir(parents=True)
-    paths = {key: out / name for key, name in FILES.items()}
-    params = step(method=method, **BASIC | changed)
-    train(params, "sft", start, data, checkpoints=checkpoints, **paths)
-    return {str(f.relative_to(out)): f.read_bytes() for f in out.rglob("*") if f.is_file()}
 
 
 def rows_of(batch: dict[str, torch.Tensor]) -> list[tuple[tuple, tuple]]:
@@ -117,23 +105,9 @@ def test_resumes_from_every_checkpoint(
     method: str, changed: dict[str, Any], tiny_model: Path, tmp_path: Path
 ) -> None:
     data = write_samples(tmp_path / "data", method, validation=5)
-    expected = trained(method, tiny_model, data, tmp_path / "whole", tmp_path / "none", **changed)
-    trainer = build(method, tiny_model, data, tmp_path / "all", **changed)
-    trainer.args.save_total_limit = None
-    trainer.train()
-    checkpoints = sorted((tmp_path / "all").glob("checkpoint-*"))
-    assert len(checkpoints) >= 4
-    differs: dict[str, list[str]] = {}
-    for checkpoint in checkpoints:
-        alone = tmp_path / "from" / checkpoint.name
-        shutil.copytree(checkpoint, alone / checkpoint.name)
-        out = tmp_path / "resumed" / checkpoint.name
-        found = trained(method, tiny_model, data, out, alone, **changed)
-        assert found.keys() == expected.keys()
-        wrong = sorted(name for name in expected if expected[name] != found[name])
-        if wrong:
-            differs[checkpoint.name] = wrong
-    assert differs == {}
+    params = step(method=method, **BASIC | changed)
+    found = differences(params, tiny_model, data, tmp_path)
+    assert found == {checkpoint: [] for checkpoint in found} and len(found) >= 4
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -141,7 +115,8 @@ def test_what_is_left_is_an_adapter_that_merges_and_a_table_of_rewards(
     method: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     data = write_samples(tmp_path / "data", method, validation=5)
-    made = trained(method, tiny_model, data, tmp_path / "out", tmp_path / "checkpoints")
+    params = step(method=method, **BASIC)
+    made = trained(params, tiny_model, data, tmp_path / "out", tmp_path / "checkpoints")
     probes = [row["input_ids"] for row in samples(method, 3)]
     merged, fidelity = merge_lora(tiny_model, tmp_path / "out/adapter", "float32", probes)
     assert fidelity["exact"]["relative_difference"] < 1e-5
@@ -197,7 +172,8 @@ def test_a_base_model_with_nan_in_it_is_named(
     save_file(weights, tmp_path / "base/model.safetensors", {"format": "pt"})
     data = write_samples(tmp_path / "data", method)
     with pytest.raises(TrainingError) as caught:
-        trained(method, tmp_path / "base", data, tmp_path / "out", tmp_path / "checkpoints")
+        params = step(method=method, **BASIC)
+        trained(params, tmp_path / "base", data, tmp_path / "out", tmp_path / "checkpoints")
     assert "layers.1.mlp.down_proj.weight holds NaN or infinity" in str(caught.value)
     assert last_good(tmp_path / "checkpoints") is None
 
@@ -209,5 +185,6 @@ def test_steps_that_are_too_large_stop_the_training(
     data = write_samples(tmp_path / "data", method)
     huge = {"tuner": {"type": "lora", "rank": 2, "alpha": 1e10}, "warmup_ratio": 0.0}
     with pytest.raises(TrainingError, match=r"the steps are too large; lower train\.sft\.learning"):
-        trained(method, tiny_model, data, tmp_path / "out", tmp_path / "checkpoints", **huge)
+        params = step(method=method, **BASIC | huge)
+        trained(params, tiny_model, data, tmp_path / "out", tmp_path / "checkpoints")
     assert not list((tmp_path / "out").iterdir())
