@@ -4,8 +4,9 @@ from pathlib import Path
 
 from finery import lineage
 from finery.data.prepared import read_parquet
-from finery.merging.adapter import refuse_unfit_adapter
+from finery.merging.adapter import are_own_weights, refuse_unfit_adapter
 from finery.merging.lora import merge_lora
+from finery.merging.own_weights import merge_own_weights
 from finery.models.files import carry_along, save_model
 from finery.models.finite import insist_on_numbers
 from finery.models.load import be_quiet
@@ -37,7 +38,8 @@ def merge(
     insist_on_numbers(start, "take another revision, or another model (model.source)")
     insist_on_numbers(adapter, f"train with a smaller train.{step}.learning_rate")
     samples = read_parquet(data / "calibration.parquet")[:PROBES]
-    model, fidelity = merge_lora(start, adapter, params.dtype, [s["input_ids"] for s in samples])
+    merge_in = merge_own_weights if are_own_weights(adapter) else merge_lora
+    model, fidelity = merge_in(start, adapter, params.dtype, [s["input_ids"] for s in samples])
     save_model(model, merged)
     carry_along(start, merged)
     if is_scorer(adapter):

@@ -1,6 +1,5 @@
 """train: a step of the training, on its prepared samples."""
 
-from importlib import import_module
 from pathlib import Path
 
 from finery import lineage
@@ -8,11 +7,13 @@ from finery.models.load import be_quiet
 from finery.models.policy import policy_of
 from finery.params.step import StepParams
 from finery.to_json import to_json
-from finery.training.adapter import refuse_untrained, save_adapter
+from finery.training.adapter import save_trained
 from finery.training.checkpoints import last_good, train_from
 from finery.training.errors import training_errors
 from finery.training.loss import last_losses, write_csv, write_png
 from finery.training.prepared import refuse_other_kinds
+from finery.training.start import built
+from finery.training.untrained import fingerprints, refuse_untrained
 
 
 def train(
@@ -27,24 +28,26 @@ def train(
     metrics: Path,
     checkpoints: Path,
 ) -> None:
-    """Train an adapter of the model `start` on `data`, going on from the last checkpoint if any.
+    """Train on `data` what the step's tuner says of the model `start`, or on top of it.
+
+    Goes on from the last checkpoint if there is one. `adapter` gets what was trained alone.
 
     `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the last losses.
     """
     refuse_other_kinds(data, params)
     be_quiet()
-    method = import_module(f"finery.training.methods.{params.method}")
-    trainer = method.build_trainer(params, start, data, checkpoints)
+    trainer = built(params, start, data, checkpoints)
+    begun = fingerprints(trainer.model)
     resumed = last_good(checkpoints)
     if resumed:
         print(f"resuming from {resumed.name}")
     with training_errors(params.key):
         train_from(trainer, resumed)
-    refuse_untrained(trainer.model, params.key)
+    refuse_untrained(trainer.model, begun, params.key)
 
     log = trainer.state.log_history
     summary = {"steps": trainer.state.global_step} | last_losses(log)
-    save_adapter(trainer.model, policy_of(start), adapter)
+    save_trained(trainer.model, params, policy_of(start), adapter)
     record = {"method": params.method, "tuner": params.tuner.type, "metrics": summary}
     lineage.write(adapter, [start, data], f"train@{step}", record)
     write_csv(log, loss)

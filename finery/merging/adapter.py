@@ -1,4 +1,4 @@
-"""Whether an adapter folder is whole, safe to load and made for this base, asked before PEFT."""
+"""Whether what was trained is whole, safe to load and made for this base, asked before it is."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,8 @@ from finery import lineage
 from finery.errors import UserError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+OWN, OWN_WEIGHTS = "trained.json", "trained*.safetensors"
+"""What there is instead where the model's own weights were trained."""
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 AGAIN = "run `dvc repro -f train`"
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -32,12 +34,48 @@ class Config(BaseModel):
     alpha_pattern: dict[str, Number] = {}
 
 
+class OwnTuner(BaseModel, extra="allow"):
+    """How the model's own weights were trained."""
+
+    type: Literal["full", "freeze", "expansion"]
+    blocks: Annotated[int, Field(ge=1, strict=True)] = 1
+
+
+class OwnConfig(BaseModel):
+    """What merging reads of trained.json."""
+
+    tuner: OwnTuner
+    base_model_name_or_path: str
+    tensors: Annotated[dict[str, list[int]], Field(min_length=1)]
+    """The shape of each weight, by its name."""
+
+
+def are_own_weights(adapter: Path) -> bool:
+    """Whether what a step left are weights of the model itself, and no adapter for PEFT."""
+    return (adapter / OWN).exists()
+
+
 def refuse_unfit_adapter(adapter: Path, base: Path) -> None:
     """Raises `AdapterError` if the adapter cannot or must not be loaded, or has another base."""
     _refuse_pickled(adapter)
-    config = _config(adapter)
-    _refuse_damaged(adapter / WEIGHTS)
+    if are_own_weights(adapter):
+        config = _config(adapter / OWN, OwnConfig)
+        _refuse_incomplete(adapter, config.tensors)
+    else:
+        config = _config(adapter / CONFIG, Config)
+        _shapes(adapter / WEIGHTS)
     _refuse_other_base(adapter, base, config.base_model_name_or_path)
+
+
+def _refuse_incomplete(adapter: Path, expected: dict[str, list[int]]) -> None:
+    found: dict[str, list[int]] = {}
+    for file in sorted(adapter.glob(OWN_WEIGHTS)):
+        found |= _shapes(file)
+    if wrong := sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n)):
+        raise AdapterError(
+            f"{adapter}: {wrong[0]} is {found.get(wrong[0], 'missing')}, and {OWN} says"
+            f" {expected.get(wrong[0], 'nothing of it')}; {AGAIN}"
+        )
 
 
 def _refuse_other_base(adapter: Path, base: Path, name: str | None) -> None:
@@ -64,30 +102,31 @@ def _refuse_pickled(adapter: Path) -> None:
             )
 
 
-def _config(adapter: Path) -> Config:
-    file = adapter / CONFIG
+def _config(file: Path, kind: type[BaseModel]) -> Any:
     if not file.exists():
         raise AdapterError(f"{file}: missing; {AGAIN}")
     try:
-        return Config.model_validate(_json(file))
+        return kind.model_validate(_json(file))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise AdapterError(f"{file}: {key}: {first['msg']}; {AGAIN}") from None
 
 
-def _refuse_damaged(file: Path) -> None:
+def _shapes(file: Path) -> dict[str, list[int]]:
+    """The shape of each tensor in a file, by its name; of one at least."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(file, framework="pt") as tensors:
-            names = list(tensors.keys())
+            shapes = {n: tensors.get_slice(n).get_shape() for n in tensors.keys()}  # noqa: SIM118
     except FileNotFoundError:
         raise AdapterError(f"{file}: missing; {AGAIN}") from None
     except (SafetensorError, OSError) as error:
         raise AdapterError(f"{file}: truncated or damaged ({error}); {AGAIN}") from None
-    if not names:
+    if not shapes:
         raise AdapterError(f"{file}: holds no weights; {AGAIN}")
+    return shapes
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from finery.errors import UserError
 from finery.models.tokenizer import load_tokenizer
 
 ENDING = "ForSequenceClassification"
+FILES = ("config.json", "adapter_config.json", "trained.json")
 
 
 class ScoringError(UserError):
@@ -16,9 +17,9 @@ class ScoringError(UserError):
 
 
 def is_scorer(model: Path) -> bool:
-    """Whether a model folder, or the one that an adapter folder is for, scores texts."""
-    config, adapter = (_json(model / name) for name in ("config.json", "adapter_config.json"))
-    heads = config.get("architectures") or []
+    """Whether a model folder, or the one that a step trained an adapter or weights of, scores."""
+    config, adapter, trained = (_json(model / name) for name in FILES)
+    heads = [*(config.get("architectures") or []), trained.get("architecture", "")]
     return adapter.get("task_type") == "SEQ_CLS" or any(head.endswith(ENDING) for head in heads)
 
 

@@ -6,11 +6,15 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 
 from finery.params.data import StepDataParams
 from finery.params.section import Section
+from finery.params.tuners.expansion import ExpansionParams
+from finery.params.tuners.freeze import FreezeParams
 from finery.params.tuners.full import FullParams
 from finery.params.tuners.lora import LoraParams
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Tuner = Annotated[LoraParams | FullParams, Field(discriminator="type")]
+Tuner = Annotated[
+    LoraParams | FreezeParams | FullParams | ExpansionParams, Field(discriminator="type")
+]
 
 
 def _datasets_alone(value: Any) -> Any:

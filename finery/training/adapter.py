@@ -1,10 +1,19 @@
-"""The trained adapter on disk."""
+"""What was trained, on disk: an adapter, or the model's own weights."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from finery.training.errors import TrainingError
+from finery.params.step import StepParams
+from finery.training.own_weights import save_own_weights
+
+
+def save_trained(model: Any, params: StepParams, start: Path, folder: Path) -> None:
+    """Write what the step's tuner has trained on the model `start`, and nothing else of it."""
+    if hasattr(model, "peft_config"):
+        save_adapter(model, start, folder)
+    else:
+        save_own_weights(model, params.tuner.model_dump(), start, folder)
 
 
 def save_adapter(model: Any, base: Path, folder: Path) -> None:
@@ -23,13 +32,3 @@ def save_adapter(model: Any, base: Path, folder: Path) -> None:
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     for weights in folder.glob("*.safetensors"):
         weights.chmod(0o644)
-
-
-def refuse_untrained(model: Any, key: str) -> None:
-    """Raises `TrainingError` if every B of a LoRA adapter is zero, as it began: it does nothing."""
-    learned = [weight for name, weight in model.named_parameters() if ".lora_B." in name]
-    if learned and not any(weight.any() for weight in learned):
-        raise TrainingError(
-            "the adapter does nothing: all of its B matrices are zero, as before the first step;"
-            f" raise {key}.learning_rate or {key}.num_train_epochs"
-        )

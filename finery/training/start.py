@@ -1,4 +1,4 @@
-"""What a step starts with: the model it goes on from, and the adapter that it puts on it."""
+"""What a step starts with: the model it goes on from, and what of it, or on it, is trained."""
 
 from importlib import import_module
 from pathlib import Path
@@ -7,18 +7,38 @@ from typing import Any
 from finery.models.load import load_model
 from finery.models.scoring import load_scorer
 from finery.params.step import StepParams
+from finery.training.own_weights import train_head
 
 
 def load_start(params: StepParams, start: Path, dtype: str) -> Any:
-    """The model in `start`, in the type to train in (torch's name); with a head that scores where
-    the step makes a reward model.
+    """The model in `start`, in the type to train in (torch's name), ready for the step's tuner;
+    with a head that scores where the step makes a reward model.
     """
-    return load_scorer(start, dtype, params.seed) if params.scores else load_model(start, dtype)
+    scores = params.scores
+    model = load_scorer(start, dtype, params.seed) if scores else load_model(start, dtype)
+    if hasattr(tuner := _tuner(params), "open_weights"):
+        tuner.open_weights(params.tuner, model)
+        train_head(model)
+    return model
 
 
 def peft_config(params: StepParams, task_type: str = "CAUSAL_LM") -> Any:
     """PEFT's configuration of the step's tuner; None if the model's own weights are trained."""
-    tuner = import_module(f"finery.training.tuners.{params.tuner.type}")
-    if (config := tuner.peft_config(params.tuner)) is not None:
-        config.task_type = task_type
+    if not hasattr(tuner := _tuner(params), "peft_config"):
+        return None
+    config = tuner.peft_config(params.tuner)
+    config.task_type = task_type
     return config
+
+
+def built(params: StepParams, start: Path, data: Path, checkpoints: Path) -> Any:
+    """The Trainer of the step's method, with what its tuner needs of it."""
+    method = import_module(f"finery.training.methods.{params.method}")
+    trainer = method.build_trainer(params, start, data, checkpoints)
+    if hasattr(tuner := _tuner(params), "attach"):
+        tuner.attach(params.tuner, trainer)
+    return trainer
+
+
+def _tuner(params: StepParams) -> Any:
+    return import_module(f"finery.training.tuners.{params.tuner.type}")

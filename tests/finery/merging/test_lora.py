@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from finery.merging.fidelity import compare
-from finery.merging.lora import NOISE, MergeError, merge_lora
+from finery.merging.fidelity import NOISE, MergeError, compare
+from finery.merging.lora import merge_lora
 from finery.merging.room import RoomError
 from finery.models.load import load_model
 
