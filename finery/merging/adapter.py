@@ -87,9 +87,10 @@ def _refuse_other_base(adapter: Path, base: Path, name: str | None) -> None:
         raise AdapterError(f"{adapter}: trained on other weights ({source}) than {base}; {AGAIN}")
     known = str(given.get("source", "unknown")).partition("@")[0]
     if name is not None and Path(name).resolve() != base.resolve() and name not in known:
+        file = adapter / (OWN if are_own_weights(adapter) else CONFIG)
         raise AdapterError(
-            f"{adapter / CONFIG}: base_model_name_or_path: {name} is another model than {base}"
-            f" ({known}); {AGAIN}"
+            f"{file}: base_model_name_or_path: {name} is another model than {base} ({known});"
+            f" {AGAIN}"
         )
 
 

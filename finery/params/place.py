@@ -42,9 +42,10 @@ class Place:
 
     @property
     def keys(self) -> list[str]:
-        """The keys of a section, in all its kinds."""
-        names = (name for section in self._sections() for name in section.model_fields)
-        return list(dict.fromkeys(names))
+        """The keys of a section; of several kinds of them those that all have, and an ellipsis."""
+        first, *others = [list(section.model_fields) for section in self._sections()]
+        common = [key for key in first if all(key in each for each in others)]
+        return [*common, "..."] if others else first
 
     @property
     def siblings(self) -> list[str]:

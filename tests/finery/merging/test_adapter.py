@@ -59,7 +59,8 @@ def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 def merged() -> Path:
     folders = [Path(name) for name in ("base", "adapter", "data")]
-    merge(MergeParams(), *folders, merged=Path("merged"), metrics=Path("metrics.json"))
+    params = MergeParams(step="sft")
+    merge(params, "sft", *folders, merged=Path("merged"), metrics=Path("metrics.json"))
     return Path("merged/model.safetensors")
 
 

@@ -168,7 +168,7 @@ def test_one_problem_is_one_line(file: Path, old: str, new: str, said: str):
     "old, new, at, said",
     [
         ("    tuner:\n", "    tuner: 4\n    tunar:\n", "    tuner:\n",
-         "train.sft.tuner: must be a mapping of type, rank, alpha, dropout, target_modules, not 4"),
+         "train.sft.tuner: must be a mapping of type, ..., not 4"),
         ("merge:\n  step: sft\n  dtype: bfloat16\n", "merge:\n", "merge:\n",
          "merge: must be a mapping of step, dtype, not null"),
         ("merge:\n  step: sft\n  dtype: bfloat16\n", "", None, "merge: missing; add it"),

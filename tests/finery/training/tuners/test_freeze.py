@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from finery.models.scoring import load_scorer
 from finery.training.start import load_start
+from tests.finery.training.methods.test_reward import BASIC as REWARD
+from tests.finery.training.methods.test_reward import merged, write_pairs
+from tests.resuming import trained
 from tests.steps import step
 
 from .learning import layer, learn
@@ -39,3 +43,16 @@ def test_what_is_trained(settings: dict, expected: set[str], tiny_model: Path):
     assert {str(dtype) for dtype in trained.values()} == {"torch.float32"}
     frozen = {str(w.dtype) for w in model.parameters() if not w.requires_grad}
     assert frozen == {"torch.bfloat16"}
+
+
+def test_a_reward_model_learns_its_head_too(tiny_model: Path, tmp_path: Path):
+    data = write_pairs(tmp_path / "data")
+    tuner = {"type": "freeze", "trainable_layers": 1, "trainable_modules": ["mlp"]}
+    params = step(**REWARD | {"tuner": tuner, "num_train_epochs": 1})
+    trained(params, tiny_model, data, tmp_path / "out", tmp_path / "checkpoints")
+    left = load_file(tmp_path / "out/adapter/trained.safetensors")
+    assert set(left) == layer(1, MLP) | {"score.weight"}
+    merged(tiny_model, tmp_path / "out/adapter", data, tmp_path / "model")
+    model = load_scorer(tmp_path / "model", "float32")
+    for name, weight in left.items():
+        assert model.get_parameter(name).equal(weight)
