@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import model_validator
 
+from finery.params.combinations import refused
 from finery.params.data import DataParams, SharedDataParams
 from finery.params.evaluate import EvaluateParams
 from finery.params.gate import GateParams
@@ -51,7 +52,7 @@ class Recipe(Section):
     def _step_problems(self) -> Iterator[str]:
         for step in self.train:
             try:
-                self.data_of(step)
+                yield from refused(self.train[step], self.data_of(step))
             except ValueError as error:
                 yield from str(error).splitlines()
         if self.merge.step not in self.train:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from finery.errors import UserError
 from finery.models.tokenizer import load_tokenizer
 from finery.params.step import StepParams
 from finery.training.arguments import arguments
@@ -55,16 +56,38 @@ def ready(trainer: Any, params: StepParams) -> Any:
     return trainer
 
 
+class HeadError(UserError):
+    """The adapter is on a layer whose weights TRL reads without it."""
+
+
 def reference(params: StepParams, start: Path, config: Any, model: Any) -> Any:
     """A second copy of the model in `start`, where `model` will not be it without its adapter.
 
     None if it will. Without an adapter there is nothing to take off; a beginning such as PiSSA's
-    moves part of each weight into the adapter, and a trained bias is the layer's own.
+    moves part of each weight into the adapter, and a trained bias is the layer's own. Raises
+    `HeadError` for an adapter that the loss would not see.
     """
+    _refuse_on_head(params, config, model)
     beginning = getattr(config, "init_lora_weights", True) in STARTS_AS_NOTHING
     if config is not None and beginning and getattr(config, "bias", "none") == "none":
         return None
     return load_start(params, start, str(model.dtype).removeprefix("torch."))
+
+
+def _refuse_on_head(params: StepParams, config: Any, model: Any) -> None:
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    head = model.get_output_embeddings()
+    name = next(name for name, module in model.named_modules() if module is head)
+    key, takes = f"{params.key}.tuner", f"{params.method} works with the weights of {name} itself"
+    if getattr(config, "target_modules", None) and check_target_module_exists(config, name):
+        raise HeadError(f"{key}.target_modules: {takes}, not with an adapter; leave it out")
+    tokens = getattr(config, "trainable_token_indices", None)
+    if tokens and (model.config.tie_word_embeddings or name in tokens):
+        raise HeadError(
+            f"{key}: {takes}, not with single trained tokens; train them in a step of method sft"
+            " before it, or take orpo, simpo or cpo"
+        )
 
 
 def batch(samples: Sequence[tuple[Sequence[int], Sequence[int]]]) -> dict[str, Any]:

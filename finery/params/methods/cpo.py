@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from finery.params.step import StepParams
 
@@ -20,9 +20,3 @@ class CpoParams(StepParams):
     """Share of the pairs that are taken to be the wrong way round; of sigmoid."""
     sft_weight: Annotated[float, Field(ge=0)] = 1.0
     """What the loss of supervised fine-tuning on the better answer counts beside it."""
-
-    @model_validator(mode="after")
-    def _loss_fits(self) -> "CpoParams":
-        if self.label_smoothing and self.loss != "sigmoid":
-            raise ValueError(f"label_smoothing: {self.loss} takes no notice of it; set it to 0")
-        return self

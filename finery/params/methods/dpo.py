@@ -1,9 +1,9 @@
 """`method: dpo`: of two answers the better one, measured against the model it starts from."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from finery.params.step import StepParams
 
@@ -16,8 +16,16 @@ SMOOTHED = ("exo_pair", "robust", "aot", "aot_unpaired")
 Weight = Annotated[float, Field(gt=0)]
 
 
-def _one_loss(value: Any) -> Any:
-    return {value: 1.0} if isinstance(value, str) else value
+def _weighed(value: Any) -> Any:
+    """A loss by itself has the weight 1. Raises `ValueError` for one that there is not."""
+    losses = {value: 1.0} if isinstance(value, str) else value
+    known = get_args(Loss)
+    for name in losses if isinstance(losses, dict) else ():
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+            raise ValueError(f"there is no {name}; {meant}")
+    return losses
 
 
 class DpoParams(StepParams):
@@ -29,7 +37,7 @@ class DpoParams(StepParams):
     loss: Annotated[
         dict[Loss, Weight],
         Field(min_length=1),
-        BeforeValidator(_one_loss, json_schema_input_type=Loss | dict[Loss, Weight]),
+        BeforeValidator(_weighed, json_schema_input_type=Loss | dict[Loss, Weight]),
     ] = {"sigmoid": 1.0}
     """By TRL's names; or several with their weights, as {sigmoid: 1, sft: 0.1}: sft is the loss of
     supervised fine-tuning on the better answer."""
@@ -37,19 +45,3 @@ class DpoParams(StepParams):
     """How much the model is held to what it starts from; tau of ipo."""
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Share of the pairs that are taken to be the wrong way round; of exo_pair, robust and aot."""
-
-    @model_validator(mode="after")
-    def _losses_fit(self) -> "DpoParams":
-        if problems := list(self._loss_problems()):
-            raise ValueError("\n".join(problems))
-        return self
-
-    def _loss_problems(self) -> Iterator[str]:
-        if set(self.loss) == {"sft"}:
-            yield "loss: sft alone never looks at the worse answer; add another, or use method: sft"
-        smoothed = set(self.loss) & set(SMOOTHED)
-        if self.label_smoothing and not smoothed:
-            named = ", ".join(self.loss)
-            yield f"label_smoothing: {named} takes no notice of it; set it to 0, or loss: robust"
-        if "exo_pair" in self.loss and not self.label_smoothing:
-            yield "label_smoothing: exo_pair takes its logarithm; set it above 0, such as 0.001"

@@ -13,7 +13,6 @@ class KtoParams(StepParams):
     learns_from = ("kto",)
     method: Literal["kto"]
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 5e-6
-    per_device_batch_size: Annotated[int, Field(ge=1)] = 4
     loss: Literal["kto", "apo_zero_unpaired"] = "kto"
     """kto needs a per_device_batch_size of 2 or more: how far the model is from what it starts
     from is estimated on the answers to the other questions of a batch."""

@@ -13,7 +13,7 @@ from torch.nn.functional import logsigmoid
 from finery.models.load import load_model
 from finery.params.methods.dpo import SMOOTHED, Loss
 from finery.training.methods.dpo import build_trainer
-from finery.training.preferences import pairs, reference
+from finery.training.preferences import HeadError, pairs, reference
 from tests.preferences import logps, moved, samples, write_samples
 from tests.steps import step
 
@@ -166,6 +166,22 @@ def test_a_copy_is_made_where_the_model_without_its_adapter_is_not_its_start(
     with torch.no_grad(), with_adapter.disable_adapter():
         expected, found = start(ids).logits, (copy or with_adapter)(ids).logits
     assert torch.equal(expected, found)
+
+
+def test_the_head_takes_no_adapter_and_no_single_tokens(tiny_model: Path) -> None:
+    params, model = step(method="dpo"), load_model(tiny_model, "float32")
+    layer = r"^train\.sft\.tuner\.target_modules: dpo works with the weights of lm_head itself"
+    for targets in (["lm_head", "q_proj"], ".*head"):
+        with pytest.raises(HeadError, match=layer) as caught:
+            reference(params, tiny_model, LoraConfig(target_modules=targets), model)
+        assert caught.value.exit_status == 2
+    for targets in ("all-linear", ["q_proj"], None):
+        assert reference(params, tiny_model, LoraConfig(target_modules=targets), model) is None
+    tokens = LoraConfig(target_modules=["q_proj"], trainable_token_indices=[5, 6])
+    with pytest.raises(HeadError, match="lm_head itself, not with single trained tokens; train"):
+        reference(params, tiny_model, tokens, model)
+    model.config.tie_word_embeddings = False
+    assert reference(params, tiny_model, tokens, model) is None
 
 
 def test_what_is_padded_and_what_is_not_counted(tiny_model: Path, tmp_path: Path) -> None:

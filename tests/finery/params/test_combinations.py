@@ -1,0 +1,91 @@
+"""What does not go together in a step is refused by one line, and stands in the docs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from finery.params.combinations import COMBINATIONS
+from finery.params.schema import ParamsError, load
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    *(
+        (method, {"data": {"train": ["p"], "packing": True}}, "data.packing: true: does not go")
+        for method in ("dpo", "kto", "orpo", "simpo", "cpo", "reward")
+    ),
+    ("dpo", {"tuner": {"dropout": 0.1}}, "tuner.dropout: above 0: does not go with dpo"),
+    ("kto", {"tuner": {"dropout": 0.1}}, "tuner.dropout: above 0: does not go with kto"),
+    ("dpo", {"tuner": {"target_modules": ["q_proj", "lm_head"]}},
+     "tuner.target_modules: lm_head among them: does not go"),
+    ("kto", {"tuner": {"target_modules": ["lm_head"]}},
+     "tuner.target_modules: lm_head among them: does not go"),
+    ("kto", {"per_device_batch_size": 1}, "per_device_batch_size: 1, with the loss kto: "),
+    ("dpo", {"loss": "sft"}, "loss: sft alone: does not go with dpo"),
+    ("dpo", {"loss": "exo_pair"}, "label_smoothing: 0, with the loss exo_pair: does not"),
+    ("dpo", {"loss": {"exo_pair": 0.5, "sft": 1}}, "label_smoothing: 0, with the loss exo_pair"),
+    ("dpo", {"label_smoothing": 0.1}, "label_smoothing: above 0, without the loss exo_pair"),
+    ("dpo", {"loss": {"ipo": 1, "sft": 1}, "label_smoothing": 0.1}, "label_smoothing: above 0, "),
+    ("cpo", {"loss": "hinge", "label_smoothing": 0.1}, "label_smoothing: above 0, without the"),
+]  # fmt: skip
+TAKEN: list[tuple[str, dict[str, Any]]] = [
+    ("orpo", {"tuner": {"dropout": 0.1}}),
+    ("simpo", {"tuner": {"target_modules": ["q_proj", "lm_head"]}}),
+    ("kto", {"per_device_batch_size": 2}),
+    ("kto", {"per_device_batch_size": 1, "loss": "apo_zero_unpaired"}),
+    ("dpo", {"loss": "exo_pair", "label_smoothing": 0.001}),
+    ("dpo", {"loss": {"robust": 1, "sft": 0.1}, "label_smoothing": 0.1}),
+    ("dpo", {"loss": {"sigmoid": 0.8, "bco_pair": 0.2, "sft": 1}}),
+    ("cpo", {"label_smoothing": 0.1}),
+]
+
+
+def written(folder: Path, method: str, own: dict[str, Any]) -> Path:
+    """The shipped params.yaml with a second step; the first packs its samples."""
+    yaml, file = YAML(), folder / "params.yaml"
+    params = yaml.load(ROOT / "params.yaml")
+    params["train"]["sft"]["data"] = {"train": ["identity", "handbook"], "packing": True}
+    tuner = {"type": "lora"} | own.get("tuner", {})
+    least = {"after": "sft", "method": method, "data": ["p"], "per_device_batch_size": 4}
+    params["train"]["second"] = least | own | {"tuner": tuner}
+    yaml.dump(params, file)
+    return file
+
+
+@pytest.mark.parametrize(("method", "own", "said"), REFUSED)
+def test_it_is_refused(method: str, own: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load(written(tmp_path, method, own))
+    (line,) = caught.value.problems
+    assert f": train.second.{said}" in line
+
+
+@pytest.mark.parametrize(("method", "own"), TAKEN)
+def test_others_are_taken(method: str, own: dict[str, Any], tmp_path: Path) -> None:
+    params = load(written(tmp_path, method, own))
+    assert params.train["second"].method == method
+
+
+def test_each_combination_is_tried_above_and_stands_in_the_docs() -> None:
+    for each in COMBINATIONS:
+        assert each.row in DOCS
+        for method in each.methods:
+            said = f"{each.key}: {each.value}"
+            assert any(m == method and said.startswith(s.split(": does")[0].rstrip(": "))
+                       for m, _, s in REFUSED), (method, said)  # fmt: skip
+
+
+@pytest.mark.parametrize(("loss", "said"), [
+    ("sigmiod", "train.second.loss: there is no sigmiod; did you mean sigmoid?"),
+    ({"sft": 1, "bco": 1}, "train.second.loss: there is no bco; known are sigmoid, hinge, ipo,"),
+    ({"sigmoid": 0}, "train.second.loss.sigmoid: must be greater than 0, not 0"),
+    ({}, "train.second.loss: must have at least 1 entry, not {}"),
+    (1, "train.second.loss: must be a valid dictionary, not 1"),
+])  # fmt: skip
+def test_a_loss_that_there_is_not(loss: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load(written(tmp_path, "dpo", {"loss": loss}))
+    (line,) = caught.value.problems
+    assert f": {said}" in line
