@@ -5,13 +5,15 @@ from pathlib import Path
 from finery import lineage
 from finery.models.load import be_quiet
 from finery.models.policy import policy_of
+from finery.params.extras import refuse_missing
 from finery.params.step import StepParams
 from finery.to_json import to_json
 from finery.training.adapter import save_trained
 from finery.training.checkpoints import last_good, train_from
 from finery.training.errors import training_errors
 from finery.training.loss import last_losses, write_csv, write_png
-from finery.training.prepared import refuse_other_kinds
+from finery.training.prepared import refuse_other_kinds, validated
+from finery.training.schedule import refuse_unwatched
 from finery.training.start import built
 from finery.training.untrained import fingerprints, refuse_untrained
 
@@ -32,9 +34,12 @@ def train(
 
     Goes on from the last checkpoint if there is one. `adapter` gets what was trained alone.
 
-    `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the last losses.
+    `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the losses of what
+    is kept.
     """
+    refuse_missing(params)
     refuse_other_kinds(data, params)
+    refuse_unwatched(params, validated(data))
     be_quiet()
     trainer = built(params, start, data, checkpoints)
     begun = fingerprints(trainer.model)
@@ -46,7 +51,9 @@ def train(
     refuse_untrained(trainer.model, begun, params.key)
 
     log = trainer.state.log_history
-    summary = {"steps": trainer.state.global_step} | last_losses(log)
+    kept = trainer.state.best_global_step if params.load_best_model_at_end else None
+    summary = {"steps": trainer.state.global_step} | ({"best_step": kept} if kept else {})
+    summary |= last_losses(log, kept)
     save_trained(trainer.model, params, policy_of(start), adapter)
     record = {"method": params.method, "tuner": params.tuner.type, "metrics": summary}
     lineage.write(adapter, [start, data], f"train@{step}", record)

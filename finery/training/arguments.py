@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from finery.params.optimizers import MUON, PROJECTING
+from finery.params.schedulers import WATCHING
 from finery.params.step import StepParams
 
 
@@ -15,31 +17,67 @@ def arguments(params: StepParams, dtype: str, checkpoints: Path, validate: bool)
     """
     import torch
 
+    each, summed = params.batch
     return {
         "output_dir": str(checkpoints),
-        "learning_rate": params.learning_rate,
         "num_train_epochs": params.num_train_epochs,
-        "per_device_train_batch_size": params.per_device_batch_size,
-        "per_device_eval_batch_size": params.per_device_batch_size,
-        "gradient_accumulation_steps": params.gradient_accumulation_steps,
-        "lr_scheduler_type": params.lr_scheduler_type,
-        "warmup_steps": params.warmup_ratio,  # below 1 it is a share of all steps
-        "weight_decay": params.weight_decay,
-        "max_grad_norm": params.max_grad_norm,
+        "max_steps": params.max_steps or -1,
+        "per_device_train_batch_size": each,
+        "per_device_eval_batch_size": each,
+        "gradient_accumulation_steps": summed,
+        **_optimization(params),
         "bf16": dtype == "bfloat16",
         "fp16": dtype == "float16",
         "use_cpu": dtype == "bfloat16" and not torch.cuda.is_available(),  # or bf16 is refused
         "gradient_checkpointing": params.gradient_checkpointing,
-        "eval_strategy": "steps" if validate else "no",
-        "eval_steps": params.eval_steps,
-        "save_steps": params.save_steps,
-        "save_total_limit": 2,
+        **_watching(params, validate),
         "logging_steps": params.logging_steps,
         "logging_first_step": True,
         "logging_nan_inf_filter": False,
+        "include_num_input_tokens_seen": "non_padding",
         "seed": params.seed,
         "report_to": "none",
         "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+
+
+def _optimization(params: StepParams) -> dict[str, Any]:
+    project = params.optim in PROJECTING
+    args = ",".join(f"{key}={value}" for key, value in params.optim_args.items())
+    return {
+        "learning_rate": params.learning_rate,
+        "optim": "adamw_torch" if params.optim == MUON else params.optim,
+        "optim_args": args or None,
+        "optim_target_modules": (params.optim_target_modules or "all-linear") if project else None,
+        "adam_beta1": params.adam_beta1,
+        "adam_beta2": params.adam_beta2,
+        "adam_epsilon": params.adam_epsilon,
+        "weight_decay": params.weight_decay,
+        "max_grad_norm": params.max_grad_norm,
+        "lr_scheduler_type": params.lr_scheduler_type,
+        "lr_scheduler_kwargs": dict(params.lr_scheduler_kwargs) or None,
+        "warmup_steps": params.warmup_ratio if params.warmup_steps is None else params.warmup_steps,
+        "neftune_noise_alpha": params.neftune_noise_alpha,
+    }  # warmup_steps below 1 are a share of all steps
+
+
+def _watching(params: StepParams, validate: bool) -> dict[str, Any]:
+    """When to look at the validation loss, and which checkpoints to keep for it.
+
+    The Trainer can keep the weights of a look only if it saves at every look; `Attended` has it
+    save where save_steps says, too.
+    """
+    watched = params.watched or params.lr_scheduler_type in WATCHING
+    best = params.load_best_model_at_end
+    return {
+        "eval_strategy": "steps" if validate else "no",
+        "eval_steps": params.eval_steps,
+        "save_steps": params.eval_steps if best else params.save_steps,
+        "save_total_limit": 3 if watched else 2,
+        "load_best_model_at_end": best,
+        "metric_for_best_model": params.metric_for_best_model if watched else None,
+        "greater_is_better": params.greater_is_better,
+        "restore_callback_states_from_checkpoint": params.early_stopping_patience is not None,
     }
 
 

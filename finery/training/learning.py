@@ -8,20 +8,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from finery.models.finite import no_number
-from finery.params.step import StepParams
 from finery.training.errors import TrainingError
+from finery.training.of_step import OfStep
 
 IGNORED = -100
 UNCOUNTED = "none of its tokens is counted; `dvc repro -f prepare` writes them again"
 
 
-class StopsAtNan:
-    """For a Trainer of transformers: no step is taken on numbers that are not finite.
-
-    Its `step` has the settings, for the advice.
-    """
-
-    step: StepParams
+class StopsAtNan(OfStep):
+    """For a Trainer of transformers: no step is taken on numbers that are not finite."""
 
     def training_step(
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None

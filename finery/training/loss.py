@@ -23,18 +23,27 @@ def write_csv(log: list[dict[str, Any]], file: Path) -> None:
         writer.writerows(steps[step] for step in sorted(steps))
 
 
-def last_losses(log: list[dict[str, Any]]) -> dict[str, float | None]:
-    """The last of each loss in the log, None if there is none, and of what it measures besides."""
+def last_losses(log: list[dict[str, Any]], until: int | None = None) -> dict[str, float | None]:
+    """The last of each loss in the log up to a step, None if there is none, and of what it
+    measures besides.
+    """
     wanted = {"train_loss": "loss", "eval_loss": "eval_loss"}
+    reached = [entry for entry in log if until is None or entry["step"] <= until]
     return {
-        name: next((entry[key] for entry in reversed(log) if key in entry), None)
+        name: next((entry[key] for entry in reversed(reached) if key in entry), None)
         for name, key in (wanted | {key: key for key in _measured(log)}).items()
     }
 
 
 def _measured(log: list[dict[str, Any]]) -> list[str]:
     keys = [f"{split}{name}" for name in MEASURES for split in ("", "eval_")]
-    return [key for key in keys if any(key in entry for entry in log)]
+    apart = {key for entry in log for key in entry if is_of_dataset(key)}
+    return [*sorted(apart), *(key for key in keys if any(key in entry for entry in log))]
+
+
+def is_of_dataset(key: str) -> bool:
+    """Whether it is the validation loss of one dataset."""
+    return key.startswith("eval_") and key.endswith("_loss") and key != "eval_loss"
 
 
 def write_png(log: list[dict[str, Any]], file: Path) -> None:

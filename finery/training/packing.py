@@ -11,6 +11,7 @@ import torch
 
 from finery.errors import UserError
 from finery.params.step import StepParams
+from finery.training.prepared import DATASET, by_dataset
 
 IGNORED = -100
 ONE, OTHER, SECOND = range(5, 17), range(17, 29), range(20, 40)
@@ -31,6 +32,17 @@ def packed(samples: Any, length: int) -> Any:
         return samples
     settings = {"batch_size": None, "keep_in_memory": True, "desc": "packing"}
     return pack_dataset(samples, length, "bfd", settings)
+
+
+def packed_apart(samples: Any, length: int) -> Any:
+    """The same, no row having samples of two datasets; its column `dataset` says which."""
+    from datasets import concatenate_datasets
+
+    rows = []
+    for name, part in by_dataset(samples).items():
+        made = packed(part.remove_columns(DATASET), length)
+        rows.append(made.add_column(DATASET, [name] * len(made)))
+    return concatenate_datasets(rows) if rows else samples
 
 
 def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:

@@ -10,6 +10,9 @@ from finery.params.step import StepParams
 
 KINDS = {"rejected_input_ids": ("preference",), "desirable": ("kto",)}
 """By the column that only they have; samples without either are conversations or texts."""
+DATASET = "dataset"
+"""The column that says which dataset a sample is of."""
+TOKENS = ("input_ids", "labels")
 WORDS = {"preference": "preferences", "kto": "verdicts (KTO)", "chat": "conversations",
          "text": "plain texts"}  # fmt: skip
 
@@ -32,12 +35,34 @@ def refuse_other_kinds(data: Path, params: StepParams) -> None:
         )
 
 
-def read_samples(file: Path, columns: Sequence[str] = ("input_ids", "labels")) -> Any:
+def read_samples(file: Path, columns: Sequence[str] = TOKENS) -> Any:
     """Columns of a prepared file, read into memory without a copy in any cache."""
     import pyarrow.parquet as pq
     from datasets import Dataset
 
     return Dataset(pq.read_table(file, columns=list(columns)))
+
+
+def read_validation(data: Path, columns: Sequence[str] = TOKENS) -> Any:
+    """The same of validation.parquet, and which dataset each sample is of: `by_dataset`."""
+    return read_samples(data / "validation.parquet", [*columns, DATASET])
+
+
+def by_dataset(samples: Any) -> dict[str, Any]:
+    """The samples of each dataset, by its name; none if they do not say."""
+    if samples is None or DATASET not in samples.column_names:
+        return {}
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(samples[DATASET]):
+        rows.setdefault(name, []).append(row)
+    return {name: samples.select(rows[name]) for name in sorted(rows)}
+
+
+def validated(data: Path) -> set[str]:
+    """The datasets that there are samples of to validate on."""
+    import pyarrow.parquet as pq
+
+    return set(pq.read_table(data / "validation.parquet", columns=[DATASET])[0].to_pylist())
 
 
 def packed_length(data: Path) -> int | None:

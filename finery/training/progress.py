@@ -5,7 +5,7 @@ from typing import Any
 
 
 def report_progress() -> Any:
-    """A Trainer callback that prints the step, its loss, the seconds of a step and what is left."""
+    """A Trainer callback that prints the step, its loss, how fast it goes and what is left."""
     from transformers import TrainerCallback
 
     class ReportProgress(TrainerCallback):
@@ -23,9 +23,18 @@ def report_progress() -> Any:
                 each = seconds / max(1, state.global_step - self._first)
                 left = each * (state.max_steps - state.global_step)
                 step = f"step {state.global_step} of {state.max_steps}"
-                print(f"{step}, {said}, {each:.1f} s each, {left:.0f} s left", flush=True)
+                print(
+                    f"{step}, {said}, {_speed(logs)}{each:.1f} s each, {left:.0f} s left",
+                    flush=True,
+                )
 
     return ReportProgress()
+
+
+def _speed(logs: dict[str, Any]) -> str:
+    """Tokens a second since this run began; padding is not counted."""
+    speed = logs.get("train_tokens_per_second")
+    return f"{speed:.0f} tokens/s, " if speed else ""
 
 
 def _said(logs: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from finery.models.load import load_model
 from finery.models.scoring import load_scorer
 from finery.params.step import StepParams
+from finery.training.equip import equip
 from finery.training.own_weights import train_head
 
 
@@ -32,11 +33,12 @@ def peft_config(params: StepParams, task_type: str = "CAUSAL_LM") -> Any:
 
 
 def built(params: StepParams, start: Path, data: Path, checkpoints: Path) -> Any:
-    """The Trainer of the step's method, with what its tuner needs of it."""
+    """The Trainer of the step's method, with what its tuner and its settings ask of it."""
     method = import_module(f"finery.training.methods.{params.method}")
     trainer = method.build_trainer(params, start, data, checkpoints)
     if hasattr(tuner := _tuner(params), "attach"):
         tuner.attach(params.tuner, trainer)
+    equip(trainer, params)
     return trainer
 
 

@@ -8,7 +8,7 @@ from finery.params.step import StepParams
 from finery.training.arguments import arguments, on_one_gpu
 from finery.training.checkpoints import mark_complete
 from finery.training.precision import training_dtype
-from finery.training.prepared import packed_length, read_samples
+from finery.training.prepared import packed_length, read_samples, read_validation
 from finery.training.progress import report_progress
 from finery.training.schedule import refuse_schedule
 from finery.training.start import load_start, peft_config
@@ -26,11 +26,11 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
     from finery.training.cpu_loss import CpuLossTrainer
     from finery.training.learning import StopsAtNan
     from finery.training.order import InOrder
-    from finery.training.packing import collate, packed, refuse_if_samples_meet
+    from finery.training.packing import collate, packed, packed_apart, refuse_if_samples_meet
 
-    training, validation = (read_samples(data / f"{n}.parquet") for n in ("train", "validation"))
+    training, validation = read_samples(data / "train.parquet"), read_validation(data)
     if length := packed_length(data):
-        training, validation = packed(training, length), packed(validation, length)
+        training, validation = packed(training, length), packed_apart(validation, length)
     refuse_schedule(params, len(training))
     dtype = training_dtype(params)
     model = load_start(params, start, dtype)

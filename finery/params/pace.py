@@ -1,0 +1,107 @@
+"""`train.STEP`: in which batches a step trains, for how long, when it looks and when it stops."""
+
+import os
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from finery.params.section import Section
+
+MICRO = 8
+"""Samples that a device takes at once, at most, where only the effective batch size is given."""
+Count = Annotated[int, Field(ge=1)]
+
+
+class PaceParams(Section):
+    num_train_epochs: Annotated[float, Field(gt=0, le=1000)] = 3
+    max_steps: Count | None = None
+    """Steps to train for, in the place of num_train_epochs."""
+    effective_batch_size: Count | None = None
+    """Samples of a step, over all devices. What a device takes at once and how many batches are
+    summed follow from it; or give per_device_batch_size too, or the two others without it."""
+    per_device_batch_size: Count | None = None
+    """Samples that a device takes at once; without effective_batch_size, 1 if it is not given."""
+    gradient_accumulation_steps: Count | None = None
+    """Batches summed into a step; without effective_batch_size, 8 if it is not given."""
+    logging_steps: Count = 10
+    eval_steps: Count = 100
+    """Steps between two looks at the validation loss."""
+    save_steps: Count = 100
+    """Steps between two checkpoints: what a kill costs at most."""
+    early_stopping_patience: Count | None = None
+    """Stop after so many looks in a row without a better metric_for_best_model; null: never."""
+    early_stopping_threshold: Annotated[float, Field(ge=0)] = 0.0
+    """By how much it must be better to count as better."""
+    load_best_model_at_end: bool = False
+    """Keep the weights of the look with the best metric_for_best_model, not those of the end."""
+    metric_for_best_model: str = "eval_loss"
+    """eval_loss, eval_DATASET_loss, or what else the method measures on the validation split."""
+    greater_is_better: bool | None = None
+    """null: false for a metric whose name ends in loss, true for any other."""
+
+    @property
+    def batch(self) -> tuple[int, int]:
+        """What a device takes at once, and how many of them are summed into a step.
+
+        Raises `ValueError` if the effective batch size is not so many times the devices'.
+        """
+        if self.effective_batch_size is None:
+            return self.per_device_batch_size or 1, self.gradient_accumulation_steps or 8
+        return _split(self.effective_batch_size, self.per_device_batch_size,
+                      self.gradient_accumulation_steps, devices())  # fmt: skip
+
+    @property
+    def watched(self) -> str | None:
+        """The setting that needs the validation split, if there is one."""
+        if self.load_best_model_at_end:
+            return "load_best_model_at_end"
+        return None if self.early_stopping_patience is None else "early_stopping_patience"
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> "PaceParams":
+        if problems := list(self._batch_problems()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _batch_problems(self) -> Iterator[str]:
+        whole, each = self.effective_batch_size, self.per_device_batch_size
+        summed = self.gradient_accumulation_steps
+        if whole and each and summed:
+            yield (
+                "effective_batch_size: follows from per_device_batch_size and"
+                " gradient_accumulation_steps; take out one of the three"
+            )
+            return
+        part = each or summed
+        if whole and part and whole % part:
+            key = "per_device_batch_size" if each else "gradient_accumulation_steps"
+            of = f"no multiple of {key}, {part}"
+            yield f"effective_batch_size: {whole} is {of}; {_near(whole, part)}"
+
+
+def devices() -> int:
+    """How many train together, as torchrun says it; without it, one."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _split(whole: int, each: int | None, summed: int | None, devices: int) -> tuple[int, int]:
+    part = devices * (each or summed or 1)
+    if whole % part:
+        of = f"{each or summed} x {devices} devices" if each or summed else f"{devices} devices"
+        near = _near(whole, part)
+        raise ValueError(f"effective_batch_size: {whole} is no multiple of {of}; {near}")
+    share = whole // devices
+    each = each or (share // summed if summed else _largest_divisor(share))
+    return each, share // each
+
+
+def _near(whole: int, part: int) -> str:
+    """The multiples of `part` below and above."""
+    below = whole // part * part
+    return "take " + " or ".join(str(n) for n in (below, below + part) if n)
+
+
+def _largest_divisor(number: int) -> int:
+    """Up to `MICRO`."""
+    return max(n for n in range(1, MICRO + 1) if number % n == 0)
