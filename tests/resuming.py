@@ -1,10 +1,16 @@
 """Whether the train stage ends with the same bytes from each checkpoint of a training."""
 
 import shutil
+from contextlib import redirect_stdout
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
 
 from finery.params.step import StepParams
+from finery.training.equip import equip
 from stages.train import train
 
 
@@ -18,24 +24,35 @@ def trained(params: StepParams, start: Path, data: Path, out: Path, checkpoints:
 
 
 def every_checkpoint(params: StepParams, start: Path, data: Path, folder: Path) -> list[Path]:
-    """Those of one training that keeps them all, in their order."""
+    """Those of one training in their order, each with the others that it leaves beside it."""
     method = import_module(f"finery.training.methods.{params.method}")
-    trainer = method.build_trainer(params, start, data, folder)
-    trainer.args.save_total_limit = None
+    trainer = method.build_trainer(params, start, data, folder / "now")
+    equip(trainer, params)
+    taken = []
+
+    class CopyAll(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            copy = folder / f"after-{state.global_step}"
+            shutil.copytree(args.output_dir, copy)
+            taken.append(copy / f"checkpoint-{state.global_step}")
+
+    trainer.add_callback(CopyAll)
     trainer.train()
-    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
+    return taken
 
 
 def differences(params: StepParams, start: Path, data: Path, folder: Path) -> dict[str, list[str]]:
     """By the checkpoint resumed from, the files that are not those of the uninterrupted training;
-    an empty list for each if all is well.
+    an empty list for each if all is well. Asserts that each is gone on from.
     """
     expected = trained(params, start, data, folder / "whole", folder / "none")
     found = {}
     for checkpoint in every_checkpoint(params, start, data, folder / "all"):
         alone = folder / f"from-{checkpoint.name}"
-        shutil.copytree(checkpoint, alone / checkpoint.name)
-        made = trained(params, start, data, folder / f"resumed-{checkpoint.name}", alone)
+        shutil.copytree(checkpoint.parent, alone)
+        with redirect_stdout(said := StringIO()):
+            made = trained(params, start, data, folder / f"resumed-{checkpoint.name}", alone)
+        assert f"resuming from {checkpoint.name}\n" in said.getvalue()
         names = sorted({*expected, *made})
         found[checkpoint.name] = [n for n in names if expected.get(n) != made.get(n)]
     return found

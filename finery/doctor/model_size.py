@@ -51,7 +51,7 @@ def training_bytes(size: ModelSize, params: StepParams, cutoff_len: int, half: b
     float32. A GB for the runtime.
     """
     scale = 1 if half else 2
-    tokens = params.per_device_batch_size * cutoff_len
+    tokens = params.batch[0] * cutoff_len
     if params.gradient_checkpointing:
         a_token = size.width * (2 * size.layers + 34) * scale
     else:

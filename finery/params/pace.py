@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from finery.params.section import Section
 
@@ -58,13 +58,8 @@ class PaceParams(Section):
             return "load_best_model_at_end"
         return None if self.early_stopping_patience is None else "early_stopping_patience"
 
-    @model_validator(mode="after")
-    def _batch_divides(self) -> "PaceParams":
-        if problems := list(self._batch_problems()):
-            raise ValueError("\n".join(problems))
-        return self
-
-    def _batch_problems(self) -> Iterator[str]:
+    def batch_problems(self) -> Iterator[str]:
+        """What is wrong with the three together, a line each."""
         whole, each = self.effective_batch_size, self.per_device_batch_size
         summed = self.gradient_accumulation_steps
         if whole and each and summed:

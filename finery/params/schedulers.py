@@ -80,7 +80,11 @@ def _value_problem(key: str, value: Any) -> str | None:
     if key in WORDS:
         fits, wanted = value in WORDS[key], " or ".join(str(word).lower() for word in WORDS[key])
     elif key in COUNTS:
-        fits, wanted = type(value) is int and value >= 0, "a whole number from 0"
+        fits, wanted = _is_number(value, int), "a whole number from 0"
     else:
-        fits, wanted = type(value) in (int, float) and value >= 0, "a number from 0"
+        fits, wanted = _is_number(value, int | float), "a number from 0"
     return None if fits else f"must be {wanted}, not {value}"
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and value >= 0

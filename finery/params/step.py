@@ -1,8 +1,9 @@
 """`train.STEP`: what every step of the training has, whatever its method."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from finery.params.data import StepDataParams
 from finery.params.optimization import OptimizationParams
@@ -48,6 +49,21 @@ class StepParams(OptimizationParams, PaceParams):
     """Recompute activations in the backward pass: less memory, about a third more time."""
     seed: Annotated[int, Field(ge=0)] = 42
     _name: str | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "StepParams":
+        if problems := list(self._problems()):
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        yield from (uneven := list(self.batch_problems()))
+        yield from self.optimization_problems()
+        if self.optim == "lomo" and not uneven and (summed := self.batch[1]) > 1:
+            yield (
+                f"optim: lomo takes a step with each batch, and {summed} are to be summed into one;"
+                " set gradient_accumulation_steps: 1"
+            )
 
     @property
     def key(self) -> str:

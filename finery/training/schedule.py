@@ -9,7 +9,6 @@ from finery.params.pace import devices
 from finery.params.schedulers import FLAT, WATCHING
 from finery.params.step import StepParams
 
-
 METHODS_OWN = ("nll", "aux")
 """Losses that are of no dataset."""
 

@@ -19,6 +19,7 @@ from finery.training.errors import TrainingError
 from finery.training.schedule import ScheduleError, steps
 from finery.training.supervised import supervised
 from stages.train import train
+from tests.resuming import differences
 from tests.steps import step
 
 ROWS = 23
@@ -53,14 +54,6 @@ def trained(params: StepParams, base: Path, data: Path, out: Path, checkpoints: 
     return {str(f.relative_to(out)): f.read_bytes() for f in out.rglob("*") if f.is_file()}
 
 
-def every_checkpoint(params: StepParams, base: Path, data: Path, folder: Path) -> list[Path]:
-    """Those of one training that keeps them all, in their order."""
-    trainer = supervised(params, base, data, folder)
-    trainer.args.save_total_limit = None
-    trainer.train()
-    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.partition("-")[2]))
-
-
 @pytest.mark.parametrize(
     "changed",
     [
@@ -81,23 +74,8 @@ def test_resumes_from_every_checkpoint(
     data = write_samples(tmp_path / "data", validation=validation)
     if packed:
         (data / "lineage.json").write_text(PACKED_TO)
-    params = step(**BASIC | changed)
-    expected = trained(params, tiny_model, data, tmp_path / "whole", tmp_path / "none")
-    checkpoints = every_checkpoint(params, tiny_model, data, tmp_path / "all")
-    taken = [int(path.name.partition("-")[2]) for path in checkpoints]
-    assert f'"steps": {taken[-1]}' in expected["m.json"].decode()
-    assert len(taken) > 2
-
-    differs = {}
-    for number, checkpoint in zip(taken, checkpoints, strict=True):
-        alone = tmp_path / f"from-{number}"
-        shutil.copytree(checkpoint, alone / checkpoint.name)
-        found = trained(params, tiny_model, data, tmp_path / f"resumed-{number}", alone)
-        wrong = sorted(name for name in {*expected, *found}
-                       if expected.get(name) != found.get(name))  # fmt: skip
-        if wrong:
-            differs[number] = wrong
-    assert differs == {}, f"of the checkpoints {taken}"
+    found = differences(step(**BASIC | changed), tiny_model, data, tmp_path)
+    assert len(found) > 2 and not any(found.values()), found
 
 
 def poison(file: Path) -> None:

@@ -198,7 +198,7 @@ def test_every_problem_in_one_go(file: Path):
     )
     keys = [line.split(": ")[1] for line in found]
     assert keys == [
-        "train.sft.data.train", "train.sft.tuner.rnak", "train.sft.learning_rate", "merge",
+        "train.sft.learning_rate", "train.sft.data.train", "train.sft.tuner.rnak", "merge",
         "package.license", "package.licence", "marge",
     ]  # fmt: skip
     assert "marge: unknown key; did you mean merge?" in found[-1]
