@@ -2,7 +2,6 @@
 
 import shutil
 from contextlib import redirect_stdout
-from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from finery.params.step import StepParams
-from finery.training.equip import equip
+from finery.training.start import built
 from stages.train import train
 
 
@@ -25,9 +24,7 @@ def trained(params: StepParams, start: Path, data: Path, out: Path, checkpoints:
 
 def every_checkpoint(params: StepParams, start: Path, data: Path, folder: Path) -> list[Path]:
     """Those of one training in their order, each with the others that it leaves beside it."""
-    method = import_module(f"finery.training.methods.{params.method}")
-    trainer = method.build_trainer(params, start, data, folder / "now")
-    equip(trainer, params)
+    trainer = built(params, start, data, folder / "now")
     taken = []
 
     class CopyAll(TrainerCallback):

@@ -1,21 +1,10 @@
 """What optimizers need beyond transformers: their states can be read, their weights fit them."""
 
-from importlib import import_module
 from typing import Any
 
 from finery.errors import UserError
 from finery.params.optimizers import package
 from finery.params.step import StepParams
-
-STATES = {
-    "galore_torch": {"galore_torch.galore_projector": ["GaLoreProjector"]},
-    "apollo_torch": {
-        "apollo_torch.svd_projector": ["GaLoreProjector"],
-        "apollo_torch.random_projector": ["GradientProjector"],
-    },
-    "torchao": {"torchao.optim": []},
-}
-"""Modules with the classes in an optimizer's state; torchao's are known once it is imported."""
 
 
 class OptimizerError(UserError):
@@ -26,9 +15,18 @@ def let_state_be_read(optim: str) -> None:
     """Checkpoints are read without running code: the classes in the optimizer's state are named."""
     import torch
 
-    for module, names in STATES.get(package(optim) or "", {}).items():
-        found = import_module(module)
-        torch.serialization.add_safe_globals([getattr(found, name) for name in names])
+    match package(optim):
+        case "galore_torch":
+            from galore_torch.galore_projector import GaLoreProjector
+
+            torch.serialization.add_safe_globals([GaLoreProjector])
+        case "apollo_torch":
+            from apollo_torch.random_projector import GradientProjector
+            from apollo_torch.svd_projector import GaLoreProjector
+
+            torch.serialization.add_safe_globals([GradientProjector, GaLoreProjector])
+        case "torchao":
+            import torchao.optim  # noqa: F401  # names its own
 
 
 def muon(params: StepParams, model: Any) -> tuple[Any, dict[str, Any]]:

@@ -11,7 +11,7 @@ from finery.params.step import StepParams
 from finery.training.arguments import arguments
 from finery.training.checkpoints import mark_complete
 from finery.training.precision import training_dtype
-from finery.training.prepared import read_samples
+from finery.training.prepared import read_samples, read_validation
 from finery.training.progress import report_progress
 from finery.training.schedule import refuse_schedule
 from finery.training.start import load_start, peft_config
@@ -30,9 +30,8 @@ def parts(
 
     The samples are `columns` of `data`/train.parquet and `data`/validation.parquet.
     """
-    training, validation = (
-        read_samples(data / f"{name}.parquet", columns) for name in ("train", "validation")
-    )
+    training = read_samples(data / "train.parquet", columns)
+    validation = read_validation(data, columns)
     refuse_schedule(params, len(training))
     dtype = training_dtype(params)
     given = arguments(params, dtype, checkpoints, validate=len(validation) > 0)

@@ -9,7 +9,7 @@ from finery.params.methods.reward import RewardParams
 from finery.training.arguments import arguments, on_one_gpu
 from finery.training.checkpoints import mark_complete
 from finery.training.precision import training_dtype
-from finery.training.prepared import read_samples
+from finery.training.prepared import read_samples, read_validation
 from finery.training.progress import report_progress
 from finery.training.schedule import refuse_schedule
 from finery.training.start import load_start, peft_config
@@ -35,9 +35,7 @@ def build_trainer(params: RewardParams, start: Path, data: Path, checkpoints: Pa
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             return dataset
 
-    training, validation = (
-        read_samples(data / f"{n}.parquet", PAIR) for n in ("train", "validation")
-    )
+    training, validation = read_samples(data / "train.parquet", PAIR), read_validation(data, PAIR)
     refuse_schedule(params, len(training))
     dtype = training_dtype(params)
     model = load_start(params, start, dtype)
