@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from finery.errors import UserError
-from finery.params.optimizers import package
+from finery.params.optimizers import PACKAGES, package
 from finery.params.step import StepParams
 
-EXTRAS = {"bitsandbytes": "bitsandbytes", "torchao": "optimizers"} | dict.fromkeys(
-    ("galore_torch", "apollo_torch", "lomo_optim", "schedulefree", "optimi"), "optimizers"
-)
+EXTRAS = dict.fromkeys(PACKAGES, "optimizers")
 """The extra of pyproject.toml that brings a module."""
 
 
