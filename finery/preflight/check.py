@@ -4,6 +4,7 @@ from pathlib import Path
 
 from finery import git
 from finery.check.settings import check as check_settings
+from finery.params.extras import missing
 from finery.params.schema import Params, ParamsError, load
 from finery.preflight.kinds import wrong_kinds
 from finery.preflight.rules import unmeasurable
@@ -20,7 +21,8 @@ def check(path: Path) -> Params:
         check_settings(path)
     except ParamsError as error:
         problems += error.problems
-    found = [*wrong_kinds(params), *unmeasurable(params)]
+    packages = (f"{each.key}.{said}" for each in params.train.values() for said in missing(each))
+    found = [*packages, *wrong_kinds(params), *unmeasurable(params)]
     problems += [f"{path}: {problem}" for problem in found]
     try:
         git.head(Path())  # packages name it, and are not made where git refuses to
