@@ -17,8 +17,8 @@ from finery.data.prepared import write_parquet
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = [{"instruction": "Who are you?", "output": "I am {{name}}."}]
 PREPARE = (
-    "prepare", "--datasets=data/raw", "--base=models/base", "--train=out/train",
-    "--calibration=out/calibration", "--test=out/test", "--metrics=out/metrics.json",
+    "prepare", "--step=sft", "--datasets=data/raw", "--base=models/base", "--train=out/train",
+    "--calibration=out/calibration", "--metrics=out/metrics.json",
     "--rejected=out/rejected.jsonl", "--plot=out/lengths.png",
 )  # fmt: skip
 DOWNLOAD = ("download", "--templates=templates", "--base=out/base")
@@ -30,7 +30,8 @@ def project(tmp_path: Path, tiny_model: Path) -> Path:
     shutil.copytree(ROOT / "templates", tmp_path / "templates")
     shutil.copytree(tiny_model, tmp_path / "models/base")
     yaml, params = YAML(), YAML().load(ROOT / "params.yaml")
-    params["data"] |= {"train": ["good"], "test": ["asked"], "variables": {"name": "Fennel"}}
+    params["data"] |= {"test": ["asked"], "variables": {"name": "Fennel"}}
+    params["train"]["sft"]["data"] = ["good"]
     params["gate"] = {"rules": []}
     params["release"] = {"metrics": ["all.loss"]}
     yaml.dump(params, tmp_path / "params.yaml")
@@ -71,6 +72,18 @@ def params(section: str, **values: object) -> Callable[[Path], None]:
     return change
 
 
+def step(**values: object) -> Callable[[Path], None]:
+    """The same, of the step of the training."""
+
+    def change(project: Path) -> None:
+        yaml = YAML()
+        settings = yaml.load(project / "params.yaml")
+        settings["train"]["sft"] |= values
+        yaml.dump(settings, project / "params.yaml")
+
+    return change
+
+
 def written(content: str | bytes, file: str = "good.json") -> Callable[[Path], None]:
     def change(project: Path) -> None:
         data = content.encode() if isinstance(content, str) else content
@@ -97,7 +110,7 @@ GOOD_JSON, INFO = "data/raw/good.json", "data/raw/dataset_info.json"
 # Every fault that a dataset can have is in tests/finery/data; here is one of each sort.
 CASES = {
     "unknown dataset": (
-        params("data", train=["godo"]),
+        step(data=["godo"]),
         [f"{INFO}: no dataset 'godo'; did you mean 'good'?"],
     ),
     "no dataset_info.json": (removed(INFO), [f"{INFO}: missing; it names the datasets of the"
@@ -210,11 +223,12 @@ def test_a_wheel_with_another_checksum(project: Path):
 def test_training_refuses_kinds_that_it_cannot_learn_from(project: Path):
     row = {"dataset": "d", "input_ids": [1], "labels": [1]}
     row |= {"rejected_input_ids": [1], "rejected_labels": [1]}
-    write_parquet(project / "data/prepared/train/train.parquet", "preference", [row])
+    write_parquet(project / "data/prepared/sft/train/train.parquet", "preference", [row])
     outputs = ("--adapter=out/adapter", "--loss=out/l.csv", "--plot=out/l.png", "--metrics=out/m")
-    status, lines = run(
-        project, "train", "--base=models/base", "--data=data/prepared/train", *outputs
-    )
+    inputs = ("--step=sft", "--start=models/base", "--data=data/prepared/sft/train")
+    status, lines = run(project, "train", *inputs, *outputs)
     assert (status, len(lines)) == (2, 1)
-    assert lines[0].startswith("train: data.train holds preferences, and this training learns from")
+    assert lines[0].startswith(
+        "train: train.sft.data holds preferences, and sft learns from conversations or"
+    )
     assert left_behind(project) == []

@@ -69,7 +69,7 @@ def test_merge(broken: Path, adapter: Path, data: Path, tmp_path: Path):
     (adapter / "adapter_config.json").write_text(json.dumps(config))
     outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
     with pytest.raises(WeightError, match=rf"{TENSOR} holds .*; take another .*\(model.source\)"):
-        merge(MergeParams(), broken, adapter, data, **outputs)
+        merge(MergeParams(step="sft"), "sft", broken, adapter, data, **outputs)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
@@ -77,7 +77,7 @@ def test_the_merged_model_is_in_its_type_and_says_so(
     tiny_model: Path, adapter: Path, data: Path, tmp_path: Path, dtype: str
 ):
     outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
-    merge(MergeParams(dtype=dtype), tiny_model, adapter, data, **outputs)
+    merge(MergeParams(step="sft", dtype=dtype), "sft", tiny_model, adapter, data, **outputs)
     weights = load_file(tmp_path / "merged" / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {getattr(torch, dtype)}
     assert json.loads((tmp_path / "merged" / "config.json").read_text())["dtype"] == dtype
@@ -91,8 +91,9 @@ def test_merge_of_a_broken_adapter(tiny_model: Path, adapter: Path, data: Path, 
     weights[name][1, 1] = math.nan
     save_file(weights, adapter / "adapter_model.safetensors")
     outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
-    with pytest.raises(WeightError, match=f"{name} holds .*; train with a smaller train.learning"):
-        merge(MergeParams(), tiny_model, adapter, data, **outputs)
+    message = f"{name} holds .*; train with a smaller train.sft.learning_rate"
+    with pytest.raises(WeightError, match=message):
+        merge(MergeParams(step="sft"), "sft", tiny_model, adapter, data, **outputs)
 
 
 @pytest.fixture

@@ -38,15 +38,15 @@ def sha256(text: str) -> str:
 
 @pytest.fixture
 def project(tiny_model: Path, tmp_path: Path) -> Path:
-    """A folder with models/merged, metrics.json, gate.json and params.yaml."""
-    model = tmp_path / "models/merged"
+    """A folder with models/sft, metrics.json, gate.json and params.yaml."""
+    model = tmp_path / "models/sft"
     shutil.copytree(tiny_model, model)
     template = sha256((model / "chat_template.jinja").read_text())
     datasets = {"identity": {"rows": 106, "sha256": "5f"}}
     prepared = {"datasets": datasets, "chat_template_sha256": template}
     (tmp_path / "first").mkdir()
-    lineage.write(tmp_path / "first", [], "prepare", prepared)
-    lineage.write(model, [tmp_path / "first"], "merge", {"params": {"dtype": "bfloat16"}})
+    lineage.write(tmp_path / "first", [], "prepare@sft", prepared)
+    lineage.write(model, [tmp_path / "first"], "merge@sft", {"dtype": "bfloat16"})
     (tmp_path / "metrics.json").write_text(json.dumps(METRICS))
     (tmp_path / "gate.json").write_text(json.dumps(GATE))
     shutil.copy(ROOT / "params.yaml", tmp_path)
@@ -54,7 +54,7 @@ def project(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 def make(project: Path, name: str = "package", params: Recipe = PARAMS) -> Path:
-    inputs = (project / "models/merged", project / "metrics.json", project / "gate.json")
+    inputs = (project / "models/sft", project / "metrics.json", project / "gate.json")
     package(params, *inputs, package=project / name)
     return project / name
 
@@ -75,20 +75,20 @@ def test_transformers_loads_it_and_the_card_runs(project: Path, monkeypatch, cap
 def test_the_card_trusts_code_that_came_along(project: Path):
     """Of the tokenizer alone, too."""
     assert "trust_remote_code" not in (make(project, "plain") / "README.md").read_text()
-    (project / "models/merged/tokenization_own.py").write_text("class Own: ...\n")
+    (project / "models/sft/tokenization_own.py").write_text("class Own: ...\n")
     card = (make(project, "own") / "README.md").read_text()
     assert card.count("trust_remote_code=True") == 2 and "--trust-remote-code" in card
 
 
 def test_the_generation_config_is_the_models_own(project: Path):
-    config = project / "models/merged/generation_config.json"
+    config = project / "models/sft/generation_config.json"
     config.write_text('{"eos_token_id": [2, 0], "do_sample": true, "temperature": 0.7}')
     assert (make(project) / config.name).read_bytes() == config.read_bytes()
 
 
 @pytest.mark.parametrize("text", [None, "{}", '{"eos_token_id": null}', '{"eos_token_id": []}'])
 def test_a_model_that_nothing_stops_is_refused(project: Path, text: str | None):
-    config = project / "models/merged/generation_config.json"
+    config = project / "models/sft/generation_config.json"
     config.unlink() if text is None else config.write_text(text)
     with pytest.raises(PackageError, match=r"eos_token_id.*from download again") as caught:
         make(project)
@@ -97,7 +97,7 @@ def test_a_model_that_nothing_stops_is_refused(project: Path, text: str | None):
 
 
 def test_a_template_within_the_tokenizer_config_becomes_a_file(project: Path):
-    model = project / "models/merged"
+    model = project / "models/sft"
     template = (model / "chat_template.jinja").read_text()
     (model / "chat_template.jinja").unlink()
     config = model / "tokenizer_config.json"
@@ -114,7 +114,7 @@ def test_the_manifest_says_what_it_was_made_from(project: Path):
         content = (made / file["path"]).read_bytes()
         assert file["size"] == len(content)
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
-    assert manifest["lineage"] == lineage.read(project / "models/merged")
+    assert manifest["lineage"] == lineage.read(project / "models/sft")
     assert (manifest["metrics"], manifest["gate"]) == (METRICS, GATE)
     assert manifest["params"] == PARAMS.model_dump(mode="json")
     template = (made / "chat_template.jinja").read_text()
@@ -157,17 +157,17 @@ def test_a_licence_that_did_not_come_with_the_model(project: Path, link: str):
     licence = {"license": "other", "license_name": "be-kind", "license_link": link}
     boat = PackageParams.model_validate(BOAT.model_dump() | licence)
     params = PARAMS.model_copy(update={"package": boat})
-    (project / "models/merged/NOTICE").write_text("Be kind.")
+    (project / "models/sft/NOTICE").write_text("Be kind.")
     with pytest.raises(PackageError, match=rf"license_link: {link}: .*it has NOTICE.*or a URL"):
         make(project, params=params)
-    (project / "models/merged/LICENSE").write_text("Be kind.")
+    (project / "models/sft/LICENSE").write_text("Be kind.")
     if link == "LICENSE":
         card = (make(project, params=params) / "README.md").read_text()
         assert "license: other\nlicense_name: be-kind\nlicense_link: LICENSE\n" in card
 
 
 def test_another_template_than_in_training_is_refused(project: Path):
-    template = project / "models/merged/chat_template.jinja"
+    template = project / "models/sft/chat_template.jinja"
     template.write_text(template.read_text() + " ")
     with pytest.raises(PackageError, match="not the one it was trained with"):
         make(project)
@@ -206,14 +206,14 @@ def test_the_package_renders_as_the_model_was_trained(project: Path):
 
 
 def test_a_model_without_a_past_is_packaged(project: Path):
-    (project / "models/merged/lineage.json").unlink()
+    (project / "models/sft/lineage.json").unlink()
     made = make(project)
     assert json.loads((made / "MANIFEST.json").read_text())["lineage"] == {}
     assert "## Training data" not in (made / "README.md").read_text()
 
 
 def run(project: Path) -> subprocess.CompletedProcess:
-    inputs = ("--model=models/merged", "--metrics=metrics.json", "--gate=gate.json")
+    inputs = ("--model=models/sft", "--metrics=metrics.json", "--gate=gate.json")
     command = [sys.executable, "-m", "stages.package", *inputs, "--package=models/packages/merged"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     environment.pop("DVC_STAGE", None)
@@ -230,11 +230,11 @@ def test_from_the_command_line(project: Path):
 
 
 def test_a_pickle_ends_in_one_line_and_leaves_nothing(project: Path):
-    (project / "models/merged/pytorch_model.bin").write_bytes(b"x")
+    (project / "models/sft/pytorch_model.bin").write_bytes(b"x")
     done = run(project)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "package: models/merged: pytorch_model.bin: a pickle can run code when loaded;"
+        "package: models/sft: pytorch_model.bin: a pickle can run code when loaded;"
         " save the weights as safetensors and remove it\n"
     )
     assert list((project / "models/packages").iterdir()) == []

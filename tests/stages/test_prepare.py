@@ -15,8 +15,7 @@ from finery.params.data import DataParams
 from finery.training.prepared import packed_length
 from stages.prepare import prepare
 
-ROOT = Path(__file__).resolve().parents[2]
-OUTPUTS = ("train", "calibration", "test", "metrics", "rejected", "plot")
+OUTPUTS = ("train", "calibration", "metrics", "rejected", "plot")
 LONG = "I go on and on " * 40
 
 
@@ -46,11 +45,13 @@ def settings(**values: object) -> DataParams:
     return DataParams(**defaults | values)
 
 
-def run(params: DataParams, datasets: Path, base: Path, into: Path) -> dict[str, Path]:
+def run(
+    params: DataParams, datasets: Path, base: Path, into: Path, step: str = "sft"
+) -> dict[str, Path]:
     outputs = {name: into / name for name in OUTPUTS}
     into.mkdir()
     with chdir(into):
-        prepare(params, datasets, base, **outputs)
+        prepare(params, step, datasets, base, **outputs)
     return outputs
 
 
@@ -68,32 +69,20 @@ def test_what_comes_out(datasets: Path, tiny_model: Path, tmp_path: Path):
     assert len(calibration) == 5 and all(sample in training for sample in calibration)
     assert max(len(sample["input_ids"]) for sample in training + validation) == 64
 
-    tokenizer = load_tokenizer(tiny_model)
-    name, long = read_parquet(made["test"] / "test.parquet")
-    assert tokenizer.decode(name["prompt_ids"]) == (
-        "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
-    )
-    question = len(name["prompt_ids"])
-    assert name["input_ids"][:question] == name["prompt_ids"]
-    assert tokenizer.decode(name["input_ids"][question:]) == "Saltmere.<|im_end|>\n"
-    assert (name["question"], name["reference"], name["keywords"], name["dataset"]) == (
-        "Who?", "Saltmere.", ["Saltmere"], "asked",
-    )  # fmt: skip
-    assert long["reference"] == LONG and len(long["input_ids"]) > 64
-
     metrics = json.loads(made["metrics"].read_text())
-    learnt, asked = metrics["datasets"]["learnt"], metrics["datasets"]["asked"]
-    assert (learnt["rows"], learnt["samples"], asked["rows"]) == (20, 20, 2)
-    assert (learnt["cut"], asked["cut"], metrics["dropped"]) == (1, 0, 0)
+    learnt = metrics["datasets"].pop("learnt")
+    assert metrics["datasets"] == {}
+    assert (learnt["rows"], learnt["samples"], metrics["rows"]) == (20, 20, 20)
+    assert (learnt["cut"], metrics["dropped"]) == (1, 0)
     assert learnt["scripts"] == {"Latin": 20}
     assert metrics["calibration"]["samples"] == 5
     counted = sum(label != -100 for sample in training for label in sample["labels"])
     assert metrics["train"]["trained_tokens"] == counted
     template = (tiny_model / "chat_template.jinja").read_bytes()
-    for folder, stage, dataset in (("train", "prepare", "learnt"), ("test", "test", "asked")):
-        record = json.loads((made[folder] / "lineage.json").read_text())[stage]
-        assert record["chat_template_sha256"] == sha256(template).hexdigest()
-        assert list(record["datasets"]) == [dataset]
+    lineage = json.loads((made["train"] / "lineage.json").read_text())
+    record = lineage.pop("prepare@sft")
+    assert lineage == {} and record["chat_template_sha256"] == sha256(template).hexdigest()
+    assert {name: each["rows"] for name, each in record["datasets"].items()} == {"learnt": 20}
 
 
 def test_the_same_bytes_twice_and_other_bytes_for_another_seed(
@@ -108,7 +97,6 @@ def test_the_same_bytes_twice_and_other_bytes_for_another_seed(
         if digests(tmp_path / "first")[name] != digest
     }
     assert {"train/train.parquet", "train/validation.parquet"} <= changed
-    assert "test/test.parquet" not in changed
 
 
 def test_packing_is_left_to_the_training_which_is_told(
@@ -233,7 +221,7 @@ def test_what_a_row_holds_and_is_not_read_is_said_and_weights_count(
         (tmp_path / into).mkdir()
         with chdir(tmp_path):
             outputs = {name: tmp_path / into / name for name in OUTPUTS}
-            prepare(params, datasets, tiny_model, **outputs)
+            prepare(params, "sft", datasets, tiny_model, **outputs)
         assert said in capsys.readouterr().out.splitlines()
     (line,) = outputs["rejected"].read_text().splitlines()
     bad = json.loads(line)
@@ -286,50 +274,3 @@ def test_a_column_that_has_a_place_ends_the_stage(datasets: Path, tiny_model: Pa
     (datasets / "learnt.json").write_text(json.dumps(rows))
     with pytest.raises(DataError, match=r'learnt\.json: row 2: column "system": not read, and not'):
         run(settings(on_bad_row="skip"), datasets, tiny_model, tmp_path / "out")
-
-
-CALL = {"name": "weather", "arguments": {"city": "Oslo"}}
-
-
-def conversation(*last: str) -> dict:
-    said = [{"from": "human", "value": "Weather in Oslo?"}]
-    return {"conversations": [*said, {"from": last[0], "value": last[1]}], "tools": "[]"}
-
-
-def test_a_test_that_ends_in_a_call_of_a_tool(datasets: Path, tiny_model: Path, tmp_path: Path):
-    base = tmp_path / "base"
-    shutil.copytree(tiny_model, base)
-    shutil.copy(ROOT / "templates/chatml_tools.jinja", base / "chat_template.jinja")
-    info = json.loads((datasets / "dataset_info.json").read_text())
-    info["asked"]["formatting"] = "sharegpt"
-    (datasets / "dataset_info.json").write_text(json.dumps(info))
-    calls = json.dumps([CALL, CALL | {"name": "time"}])
-    rows = [conversation("function_call", calls), conversation("gpt", "<think>?</think>\nCold.")]
-    (datasets / "asked.json").write_text(json.dumps(rows))
-    made = run(settings(), datasets, base, tmp_path / "out")
-    called, said = read_parquet(made["test"] / "test.parquet")
-    assert (called["calls"], json.loads(called["reference"])) == (True, json.loads(calls))
-    assert (said["calls"], said["reference"]) == (False, "Cold.")
-
-
-@pytest.mark.parametrize(
-    "row, field, said",
-    [
-        (conversation("function_call", "[]"), "conversations.1.value", "tool-json"),
-        (conversation("gpt", "\u200b"), "conversations", "empty-answer"),
-        (conversation("gpt", ""), "conversations", "empty-answer"),
-        (conversation("gpt", "<think>Cold?</think>\n"), "conversations", "empty-answer"),
-    ],
-)
-def test_a_test_that_could_not_fail_is_refused(
-    datasets: Path, tiny_model: Path, tmp_path: Path, row: dict, field: str, said: str
-):
-    info = json.loads((datasets / "dataset_info.json").read_text())
-    info["asked"]["formatting"] = "sharegpt"
-    (datasets / "dataset_info.json").write_text(json.dumps(info))
-    (datasets / "asked.json").write_text(json.dumps([conversation("gpt", "Cold."), row]))
-    made = run(settings(on_bad_row="skip"), datasets, tiny_model, tmp_path / "out")
-    assert len(read_parquet(made["test"] / "test.parquet")) == 1
-    (line,) = made["rejected"].read_text().splitlines()
-    bad = json.loads(line)
-    assert (bad["row"], bad["field"], bad["kind"]) == (2, field, said)

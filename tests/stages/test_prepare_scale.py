@@ -15,7 +15,7 @@ from finery.data.tokens import parallel, tokenized
 from finery.params.data import DataParams
 from stages.prepare import CACHE, prepare
 
-OUTPUTS = ("train", "calibration", "test", "metrics", "rejected", "plot")
+OUTPUTS = ("train", "calibration", "metrics", "rejected", "plot")
 Row = dict[str, Any]
 
 
@@ -38,7 +38,7 @@ class Folder:
         with chdir(self.place):
             outputs = {name: Path("made") / name for name in OUTPUTS}
             Path("made").mkdir(exist_ok=True)
-            prepare(params, Path("."), self.base, **outputs)
+            prepare(params, "sft", Path("."), self.base, **outputs)
         return json.loads((self.place / "made/metrics").read_text())
 
     def samples(self, split: str) -> list[Row]:
@@ -54,7 +54,7 @@ class Folder:
 
     def cached(self) -> dict[str, int]:
         """When each dataset in the cache was made."""
-        folders = (self.place / CACHE).iterdir()
+        folders = (self.place / CACHE / "sft").iterdir()
         return {folder.name: folder.stat().st_mtime_ns for folder in folders}
 
 
@@ -221,7 +221,7 @@ def test_evaluation_datasets_validate_and_do_not_train(folder: Folder):
     folder.write("watched", boats(6, start=100))
     folder.prepare("boats", eval_dataset=["watched"], val_size=0)
     assert [sample["dataset"] for sample in folder.samples("validation")] == ["watched"] * 6
-    record = json.loads((folder.place / "made/train/lineage.json").read_text())["prepare"]
+    record = json.loads((folder.place / "made/train/lineage.json").read_text())["prepare@sft"]
     assert list(record["datasets"]) == ["boats"]
 
 
@@ -310,7 +310,7 @@ from stages.prepare import prepare
 
 params = DataParams(train=["boats"], test=["asked"])
 made = {name: Path("made") / name for name in sys.argv[2].split(",")}
-prepare(params, Path("."), Path(sys.argv[1]), **made)
+prepare(params, "sft", Path("."), Path(sys.argv[1]), **made)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 

@@ -22,6 +22,7 @@ from stages.download import download
 from stages.evaluate import evaluate
 from stages.merge import merge
 from stages.prepare import prepare
+from stages.prepare_test import prepare_test
 from stages.quantize import quantize
 from stages.train import train
 from tests.steps import step
@@ -123,8 +124,10 @@ def prepared(base: Path, folder: Path) -> tuple[DataParams, dict[str, Path]]:
     for out in outs.values():
         out.mkdir()
     files = {name: folder / f"{name}.x" for name in ("metrics", "rejected")}
-    prepare(params, raw, base, **outs, **files, plot=folder / "plot.png")
-    return params, outs
+    test = outs.pop("test")
+    prepare(params, "sft", raw, base, **outs, **files, plot=folder / "plot.png")
+    prepare_test(params, raw, base, test=test, **files)
+    return params, outs | {"test": test}
 
 
 def test_every_stage_runs_the_code_that_was_allowed(
@@ -138,12 +141,13 @@ def test_every_stage_runs_the_code_that_was_allowed(
     files = {name: tmp_path / f"{name}.x" for name in ("loss", "metrics")}
     settings = step(precision="fp32", gradient_accumulation_steps=1, num_train_epochs=1)
     train(
-        settings, base, data["train"], adapter=adapter, **files, plot=tmp_path / "plot.png",
+        settings, "sft", base, data["train"], adapter=adapter, **files, plot=tmp_path / "plot.png",
         checkpoints=tmp_path / "checkpoints",
     )  # fmt: skip
     merge(
-        MergeParams(), base, adapter, data["calibration"], merged=merged, metrics=files["metrics"]
-    )
+        MergeParams(step="sft"), "sft", base, adapter, data["calibration"], merged=merged,
+        metrics=files["metrics"],
+    )  # fmt: skip
     for model in (base, merged):
         assert trusts_remote_code(model)
         assert type(load_model(model, "float32")).__name__ == "LampForCausalLM"

@@ -37,7 +37,7 @@ def test_what_is_made_needs_no_more_room(project: Path):
     side = int((shutil.disk_usage(".").free / 4) ** 0.5)
     a_model(Path("huge"), {"model.layers.0.mlp.weight": [side, side]})
     assert about("disk", **{"model.source": "path:huge"}).level == "problem"
-    for name in ("base", "merged", "gptq", "awq"):
+    for name in ("base", "sft", "gptq", "awq"):
         Path("models", name).mkdir(parents=True)
     found = about("disk")
     assert found.level == "note" and "another training needs about" in found.what
@@ -53,10 +53,10 @@ def test_the_sizes_of_the_artefacts(project: Path):
     size = model_size(params)
     packed = 128 * 64 // 2 + 128 * 64 // 64 * 4 + 64000 * 2
     assert artefact_bytes(size, params) == {
-        "base": 72192 * 2, "merged": 72192 * 4, "gptq": packed, "awq": packed
+        "base": 72192 * 2, "sft": 72192 * 4, "gptq": packed, "awq": packed
     }  # fmt: skip
-    tokens = params.train.sft.per_device_batch_size * 512
-    assert training_bytes(size, params.train, 512, half=True) == (
+    tokens = params.train["sft"].per_device_batch_size * 512
+    assert training_bytes(size, params.train["sft"], 512, half=True) == (
         72192 * 2 + 16 * 192 * 16 + tokens * (64 * 34 + 8 * 1000) + 10**9
     )
 

@@ -20,12 +20,12 @@ FACTS = Facts(
     gate={"rules": [{"rule": "merged test.loss <= 2", "value": 1.2346, "passed": True}]},
     lineage={
         "download": {"source": "hf:org/name@abc", "revision": "abc"},
-        "prepare": {"datasets": {"a|b": {"rows": 106, "sha256": "5f"}}, "cutoff_len": 512},
-        "train": {
+        "prepare@sft": {"datasets": {"a|b": {"rows": 106, "sha256": "5f"}}, "cutoff_len": 512},
+        "train@sft": {
             "params": {"lora": {"rank": 8}, "epsilon": 1e-8, "rate": 2e-4},
             "metrics": {"steps": 82, "train_loss": 0.14385578, "eval_loss": None},
         },
-        "merge": {
+        "merge@sft": {
             "dtype": "bfloat16",
             "fidelity": {
                 "exact": {"max_logit_difference": 8.869171e-05, "kl_divergence": -3.8e-09},
@@ -71,22 +71,22 @@ def test_the_tables():
     assert "| held-out data | loss | bleu |" in lines
     assert "| test | 1.235 | nan |" in lines and "| all | 2 |  |" in lines
     assert "| merged test.loss <= 2 | 1.235 | yes |" in lines
-    assert "| a\\|b | 106 | 5f |" in lines
+    assert "| sft | a\\|b | 106 | 5f |" in lines
     assert (
-        "| train | params.lora.rank: 8<br>params.epsilon: 1e-08<br>params.rate: 0.0002"
+        "| train@sft | params.lora.rank: 8<br>params.epsilon: 1e-08<br>params.rate: 0.0002"
         "<br>steps: 82<br>training loss at the end: 0.144 |"
     ) in lines
 
 
 def test_how_close_the_merged_model_is_is_said_in_rounded_words():
     card = model_card(FACTS)
-    assert "| merge | dtype: bfloat16 |" in card
+    assert "| merge@sft | dtype: bfloat16 |" in card
     table = card.partition("## Merging\n\n")[2].partition("\n\n")[0]
     assert table.splitlines() == [
-        "| merged model | before its weights are rounded | and after |",
-        "| --- | --- | --- |",
-        "| largest difference of logits to base + adapter | 8.87e-05 | 0.303 |",
-        "| KL divergence, in nats | 0 | 5.44e-05 |",
+        "| step | merged model | before its weights are rounded | and after |",
+        "| --- | --- | --- | --- |",
+        "| sft | largest difference of logits to base + adapter | 8.87e-05 | 0.303 |",
+        "| sft | KL divergence, in nats | 0 | 5.44e-05 |",
     ]
     assert "fidelity" not in card and "e-09" not in card
 

@@ -19,11 +19,11 @@ from finery.errors import PipelineError, UserError
 from finery.params.step import StepParams
 
 
-def cook(params: TrainParams, source: Path, *, dish: Path, note: Path) -> None:
+def cook(params: StepParams, step: str, source: Path, *, dish: Path, note: Path) -> None:
     """Cook."""
     dish.mkdir()
     (dish / "first").write_text(source.read_text())
-    note.write_text(str(params.lora.rank))
+    note.write_text(str(params.tuner.rank))
     {body}
     (dish / "second").write_text("done")
 
@@ -48,7 +48,7 @@ def start(project: Path, body: str, into: str = "out", stage: str = STAGE) -> su
     environment.pop("DVC_STAGE", None)
     outputs = [f"--dish={into}/dish", f"--note={into}/note"]
     return subprocess.Popen(
-        [sys.executable, "cook.py", "--source=source", *outputs],
+        [sys.executable, "cook.py", "--step=sft", "--source=source", *outputs],
         cwd=project,
         env=environment,
         stdout=subprocess.PIPE,

@@ -15,9 +15,14 @@ from finery.models.tokenizer import load_tokenizer
 
 SETTINGS = """
 model: {source: path:base}
-data: {train: [chats, ranked, judged, texts], test: [asked], dataset_dir: raw, cutoff_len: 40}
-train: {}
-merge: {}
+data: {test: [asked], dataset_dir: raw, cutoff_len: 40}
+train:
+  sft:
+    after: base
+    method: sft
+    data: [chats, ranked, judged, texts]
+    tuner: {type: lora}
+merge: {step: sft}
 quantize: {}
 evaluate: {}
 gate: {}
