@@ -19,7 +19,7 @@ stages:
   train:
     cmd: cat prepared/* > model && echo 1 > score.json
     deps: [prepared]
-    params: [train.sft.learning_rate, train.lora]
+    params: [train.sft.learning_rate, train.sft.tuner]
     outs: [model]
     metrics: [score.json: {cache: false}]
   quantize:
@@ -33,9 +33,10 @@ stages:
 PARAMS = """\
 data: {size: 10, names: [a, b]}
 train:
-  learning_rate: 2.0e-4
-  lora: {rank: 8}
-  unread: 1
+  sft:
+    learning_rate: 2.0e-4
+    tuner: {rank: 8}
+    unread: 1
 """
 FILES = {
     "dvc.yaml": GRAPH,

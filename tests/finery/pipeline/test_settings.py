@@ -34,13 +34,16 @@ def edited(params: Path, *assignments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("assignments", "lines"),
     [
-        (["train.sft.tuner.rank=32"], ["-     rank: 16", "+     rank: 32"]),
+        (["train.sft.tuner.rank=32"], ["-       rank: 16", "+       rank: 32"]),
         (
             ["train.sft.learning_rate=2e-4"],
-            ["-   learning_rate: 1.0e-3", "+   learning_rate: 0.0002"],
+            ["-     learning_rate: 1.0e-3", "+     learning_rate: 0.0002"],
         ),
         (["train.sft.learning_rate=0.001"], []),
-        (["data.train=[identity]"], ["-   train: [identity, handbook]", "+   train: [identity]"]),
+        (
+            ["train.sft.data=[identity]"],
+            ["-     data: [identity, handbook]", "+     data: [identity]"],
+        ),
         (["data.variables.name='x: y'"], ["-     name: Fennel", "+     name: 'x: y'"]),
         (["data.variables.city=Berlin"], ["+     city: Berlin"]),
         (["~data.variables.author"], ["-     author: the Finery team"]),
@@ -75,7 +78,7 @@ def test_only_what_is_set_changes(
 
 def test_a_key_that_the_file_leaves_out(params: Path) -> None:
     set_params(["~train.sft.seed"], params)
-    assert edited(params, "train.sft.seed=7") == ["+   seed: 7"]
+    assert edited(params, "train.sft.seed=7") == ["+     seed: 7"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_the_values_are_those_of_dvc_exp_run(params: Path, assignment: str) -> N
     ("assignment", "message"),
     [
         ("train.sft.tuner.rnak=3", "--set: train.sft.tuner.rnak: unknown key; did you mean rank?"),
-        ("trian.lora.rank=3", "--set: trian: unknown key; did you mean train?"),
+        ("trian.sft.tuner.rank=3", "--set: trian: unknown key; did you mean train?"),
         (
             "train.sft.tuner.rank=many",
             '--set: train.sft.tuner.rank: must be a valid integer, not "many"',
@@ -150,7 +153,9 @@ def test_what_is_wrong_changes_nothing(params: Path, assignment: str, message: s
 
 def test_what_was_wrong_before_is_said_with_its_line(params: Path) -> None:
     params.write_text(params.read_text().replace("rank: 16", "rank: many"))
-    with pytest.raises(ParamsError, match=rf"params\.yaml:{RANK}: train\.lora\.rank: must be"):
+    with pytest.raises(
+        ParamsError, match=rf"params\.yaml:{RANK}: train\.sft\.tuner\.rank: must be"
+    ):
         set_params(["train.sft.seed=7"], params)
 
 

@@ -29,7 +29,8 @@ CHANGES: dict[str, tuple[Callable[[Small], object], dict[str, tuple[str, ...]]]]
     "two params": (
         lambda p: p.write(
             "params.yaml",
-            "data: {size: 11, names: [a, c]}\ntrain: {learning_rate: 2.0e-4, lora: {rank: 8}}\n",
+            "data: {size: 11, names: [a, c]}\n"
+            "train: {sft: {learning_rate: 2.0e-4, tuner: {rank: 8}}}\n",
         ),
         {"prepare": ("params data.size 10 -> 11", 'params data.names.1 "b" -> "c"')},
     ),
@@ -46,8 +47,8 @@ CHANGES: dict[str, tuple[Callable[[Small], object], dict[str, tuple[str, ...]]]]
         {"prepare": ("params data.size removed, was 10",)},
     ),
     "a section removed": (
-        lambda p: p.replace("params.yaml", "  lora: {rank: 8}\n", ""),
-        {"train": ('params train.lora removed, was {"rank": 8}',)},
+        lambda p: p.replace("params.yaml", "    tuner: {rank: 8}\n", ""),
+        {"train": ('params train.sft.tuner removed, was {"rank": 8}',)},
     ),
     "params.yaml removed": (
         lambda p: p.remove("params.yaml"),
