@@ -13,6 +13,10 @@ WORDS = {
     "rounded": "and after",
     "train_loss": "training loss at the end",
     "eval_loss": "validation loss at the end",
+    "turn_ends_predicted": "share of turns whose end is the likeliest token there",
+    "turn_ends_probability": "probability of the end where a turn ends",
+    "answers_ended": "share of answers that came to an end",
+    "turns_not_ended": "it does not end its turns",
 }
 
 
