@@ -12,6 +12,46 @@ from finery.training.adapter import save_trained
 from finery.training.checkpoints import last_good, train_from
 from finery.training.errors import training_errors
 from finery.training.loss import last_losses, write_csv, write_png
+from finery.training.prepared import refuse_other_kinds, validated
+from finery.training.schedule import refuse_unwatched
+from finery.training.start import built
+from finery.training.turn_ends import turn_ends
+from finery.training.untrained import fingerprints, refuse_untrained
+
+
+def train(
+    params: StepParams,
+    step: str,
+    start: Path,
+    data: Path,
+    *,
+    adapter: Path,
+    loss: Path,
+    plot: Path,
+    metrics: Path,
+    checkpoints: Path,
+) -> None:
+    """Train on `data` what the step's tuner says of the model `start`, or on top of it.
+
+    Goes on from the last checkpoint if there is one. `adapter` gets what was trained alone.
+
+    `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the losses of what
+    is kept, and how often it ends its turns.
+    """
+    refuse_missing(params)
+    refuse_other_kinds(data, params)
+    refuse_unwatched(params, validated(data))
+    be_quiet()
+    trainer = built(params, start, data, checkpoints)
+    begun = fingerprints(trainer.model)
+    resumed = last_good(checkpoints)
+    if resumed:
+        print(f"resuming from {resumed.name}")
+    with training_errors(params.key):
+        train_from(trainer, resumed)
+    refuse_untrained(trainer.model, begun, params.key)
+
+    log = trainer.state.log_history
     kept = trainer.state.best_global_step if params.load_best_model_at_end else None
     summary = {"steps": trainer.state.global_step} | ({"best_step": kept} if kept else {})
     summary |= last_losses(log, kept) | turn_ends(trainer, start, data, params.key)
