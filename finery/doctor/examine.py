@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from threading import Thread
 
-from finery.doctor import dvc, dvc_locks, git, gpu, libraries, memory, network, nvidia, prefect
+from finery.check import nvidia
+from finery.doctor import dvc, dvc_locks, git, gpu, libraries, memory, network, prefect
 from finery.doctor.disk import disk
 from finery.doctor.finding import Finding, note
 from finery.doctor.settings import elsewhere, is_project, settings

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from finery.check.nvidia import Cards
+from finery.check.torch_build import UNAVAILABLE, TorchBuild, device_trouble, torch_build
 from finery.doctor.finding import Finding, note, ok, problem
-from finery.doctor.nvidia import Cards
-from finery.doctor.torch_build import UNAVAILABLE, TorchBuild, device_trouble, torch_build
 from finery.models.load import cpu_has_bf16
 from finery.params.schema import Params
 

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from finery.check.nvidia import Cards
 from finery.doctor.finding import Finding, note
-from finery.doctor.nvidia import Cards
 from finery.params.schema import Params
 
 CONSUMER = re.compile(r"GeForce RTX [345]0\d\d")

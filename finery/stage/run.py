@@ -18,11 +18,14 @@ from typing import Any, NoReturn
 
 import psutil
 
+from finery.check.fitting import refuse_what_cannot_fit
+from finery.check.room import room
 from finery.check.settings import check
 from finery.errors import PipelineError, UserError
 from finery.params.data import DataParams
 from finery.params.recipe import Recipe
 from finery.params.step import StepParams
+from finery.stage.allocator import give_back_at_once
 from finery.stage.outputs import remove, whole
 from finery.stage.resume import checkpoint_folder, forget_committed, keep_until_committed
 from finery.stage.timings import timed
@@ -98,6 +101,7 @@ def _call(
 ) -> None:
     params = check(Path("params.yaml"))
     arguments, outputs = _bound(stage, name, params, argv)
+    _insist_on_memory(params, arguments)
     end_with_dvc(outputs.values())
     forget_committed()
     if resumes := "checkpoints" in inspect.signature(stage).parameters:
@@ -107,6 +111,16 @@ def _call(
         stage(**arguments, **partials)
     if resumes:
         keep_until_committed(arguments["checkpoints"], name)
+
+
+def _insist_on_memory(params: Recipe, arguments: dict[str, Any]) -> None:
+    """A step of the training that cannot fit is refused before the libraries are loaded."""
+    for step in arguments.values():
+        if isinstance(step, StepParams):
+            prepared = params.data_of(arguments["step"])
+            start, data = arguments["start"], arguments["data"]
+            if not refuse_what_cannot_fit(step, prepared, start, data, room()):
+                give_back_at_once()
 
 
 def _bound(

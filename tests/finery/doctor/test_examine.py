@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from finery.check import nvidia
 from finery.doctor import examine as doctor
-from finery.doctor import nvidia
 from finery.doctor.finding import Finding
 from finery.doctor.report import summary
 
