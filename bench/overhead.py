@@ -23,7 +23,7 @@ from rich.table import Table
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parent.parent
-STAGES = 14
+STAGES = 15
 RUNS = Path(".finery/runs.jsonl")
 LIBRARIES = ("dvc", "prefect", "pydantic")
 Figure = tuple[str, float, str, float]

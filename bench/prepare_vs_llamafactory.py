@@ -200,6 +200,8 @@ def ours_command() -> list[str]:
     return [
         sys.executable,
         str(HERE / "ours.py"),
+        "--step",
+        "sft",
         "--datasets",
         ".",
         "--base",

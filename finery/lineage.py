@@ -22,6 +22,11 @@ def of(records: Mapping[str, Any], stage: str) -> dict[str, Any]:
     return {step: record for (kind, _, step), record in named if kind == stage}
 
 
+def maker(artefact: Path) -> str | None:
+    """The stage that made an artefact, such as download or merge@sft; None if it has no record."""
+    return next(reversed(read(artefact)), None)
+
+
 def trusts_remote_code(artefact: Path) -> bool:
     """Whether params.yaml allowed the code of the base model that an artefact descends from."""
     return bool(read(artefact).get("download", {}).get("trust_remote_code", False))

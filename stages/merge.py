@@ -8,7 +8,7 @@ from finery.merging.adapter import are_own_weights, refuse_unfit_adapter
 from finery.merging.lora import merge_lora
 from finery.merging.own_weights import merge_own_weights
 from finery.models.files import carry_along, save_model
-from finery.models.finite import insist_on_numbers
+from finery.models.finite import insist_on_numbers, remedy
 from finery.models.load import be_quiet
 from finery.models.policy import keep_policy, policy_of
 from finery.models.scoring import is_scorer
@@ -34,8 +34,8 @@ def merge(
     """
     be_quiet()
     start = policy_of(start)
-    refuse_unfit_adapter(adapter, start)
-    insist_on_numbers(start, "take another revision, or another model (model.source)")
+    refuse_unfit_adapter(adapter, start, step)
+    insist_on_numbers(start, remedy(start))
     insist_on_numbers(adapter, f"train with a smaller train.{step}.learning_rate")
     samples = read_parquet(data / "calibration.parquet")[:PROBES]
     merge_in = merge_own_weights if are_own_weights(adapter) else merge_lora

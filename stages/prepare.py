@@ -49,7 +49,7 @@ def prepare(
         return [open_dataset(datasets, name, params.variables) for name in names]
 
     learnt, tested = opened([*params.train, *params.eval_dataset]), opened(params.test)
-    kind = trained_kind(learnt)
+    kind = trained_kind(learnt, f"train.{step}.data")
     refuse_untestable(tested)
 
     histogram = Histogram()

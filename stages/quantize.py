@@ -5,7 +5,7 @@ from pathlib import Path
 from finery import lineage
 from finery.data.prepared import read_parquet
 from finery.models.files import carry_along
-from finery.models.finite import insist_on_numbers
+from finery.models.finite import insist_on_numbers, remedy
 from finery.params.quantize import QuantizeParams
 from finery.quantization.apart import quantize_apart
 from finery.quantization.calibration import calibration, longest_text
@@ -18,7 +18,7 @@ def quantize(
     settings = getattr(params, format)
     rows = read_parquet(data / "calibration.parquet")
     samples = calibration([row["input_ids"] for row in rows], longest_text(model))
-    insist_on_numbers(model, "run `dvc repro -f merge`")
+    insist_on_numbers(model, remedy(model))
     log = Path(".finery/logs") / f"quantize-{format}.log"
     print(f"calibrating on {samples}; GPTQModel's log is {log}", flush=True)
     work = Path(".finery/work") / format

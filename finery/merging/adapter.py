@@ -13,7 +13,6 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 OWN, OWN_WEIGHTS = "trained.json", "trained*.safetensors"
 """What there is instead where the model's own weights were trained."""
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-AGAIN = "run `dvc repro -f train`"
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -55,8 +54,18 @@ def are_own_weights(adapter: Path) -> bool:
     return (adapter / OWN).exists()
 
 
-def refuse_unfit_adapter(adapter: Path, base: Path) -> None:
-    """Raises `AdapterError` if the adapter cannot or must not be loaded, or has another base."""
+def refuse_unfit_adapter(adapter: Path, base: Path, step: str) -> None:
+    """Raises `AdapterError` if the adapter cannot or must not be loaded, or has another base.
+
+    `step` is the step of the training that makes it.
+    """
+    try:
+        _refuse_unfit(adapter, base)
+    except AdapterError as error:
+        raise AdapterError(f"{error}; run `dvc repro -f train@{step}`") from None
+
+
+def _refuse_unfit(adapter: Path, base: Path) -> None:
     _refuse_pickled(adapter)
     if are_own_weights(adapter):
         config = _config(adapter / OWN, OwnConfig)
@@ -74,7 +83,7 @@ def _refuse_incomplete(adapter: Path, expected: dict[str, list[int]]) -> None:
     if wrong := sorted(n for n in {*found, *expected} if found.get(n) != expected.get(n)):
         raise AdapterError(
             f"{adapter}: {wrong[0]} is {found.get(wrong[0], 'missing')}, and {OWN} says"
-            f" {expected.get(wrong[0], 'nothing of it')}; {AGAIN}"
+            f" {expected.get(wrong[0], 'nothing of it')}"
         )
 
 
@@ -84,13 +93,12 @@ def _refuse_other_base(adapter: Path, base: Path, name: str | None) -> None:
     trained_on = own.get("weights")
     if trained_on and given.get("weights") not in (None, trained_on):
         source = own.get("source", "another base model")
-        raise AdapterError(f"{adapter}: trained on other weights ({source}) than {base}; {AGAIN}")
+        raise AdapterError(f"{adapter}: trained on other weights ({source}) than {base}")
     known = str(given.get("source", "unknown")).partition("@")[0]
     if name is not None and Path(name).resolve() != base.resolve() and name not in known:
         file = adapter / (OWN if are_own_weights(adapter) else CONFIG)
         raise AdapterError(
-            f"{file}: base_model_name_or_path: {name} is another model than {base} ({known});"
-            f" {AGAIN}"
+            f"{file}: base_model_name_or_path: {name} is another model than {base} ({known})"
         )
 
 
@@ -99,19 +107,19 @@ def _refuse_pickled(adapter: Path) -> None:
         for file in sorted(adapter.glob(pattern)):
             raise AdapterError(
                 f"{file}: pickled weights are refused, they can run code when they are loaded;"
-                f" convert them to {WEIGHTS}, or {AGAIN}"
+                f" convert them to {WEIGHTS}, or train anew"
             )
 
 
 def _config(file: Path, kind: type[BaseModel]) -> Any:
     if not file.exists():
-        raise AdapterError(f"{file}: missing; {AGAIN}")
+        raise AdapterError(f"{file}: missing")
     try:
         return kind.model_validate(_json(file))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise AdapterError(f"{file}: {key}: {first['msg']}; {AGAIN}") from None
+        raise AdapterError(f"{file}: {key}: {first['msg']}") from None
 
 
 def _shapes(file: Path) -> dict[str, list[int]]:
@@ -122,11 +130,11 @@ def _shapes(file: Path) -> dict[str, list[int]]:
         with safe_open(file, framework="pt") as tensors:
             shapes = {n: tensors.get_slice(n).get_shape() for n in tensors.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise AdapterError(f"{file}: missing; {AGAIN}") from None
+        raise AdapterError(f"{file}: missing") from None
     except (SafetensorError, OSError) as error:
-        raise AdapterError(f"{file}: truncated or damaged ({error}); {AGAIN}") from None
+        raise AdapterError(f"{file}: truncated or damaged ({error})") from None
     if not shapes:
-        raise AdapterError(f"{file}: holds no weights; {AGAIN}")
+        raise AdapterError(f"{file}: holds no weights")
     return shapes
 
 
@@ -135,7 +143,7 @@ def _json(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     except ValueError as error:
-        raise AdapterError(f"{file}: not JSON ({error}); {AGAIN}") from None
+        raise AdapterError(f"{file}: not JSON ({error})") from None
     if not isinstance(value, dict):
-        raise AdapterError(f"{file}: not a JSON object; {AGAIN}")
+        raise AdapterError(f"{file}: not a JSON object")
     return value

@@ -47,7 +47,7 @@ def _with_adapter(base: Path, adapter: Path) -> Any:
     except (RuntimeError, ValueError, UserWarning) as error:  # PEFT's, a line for each tensor
         if isinstance(error, RuntimeError) and "size mismatch" not in str(error):
             raise
-        raise MergeError(f"{adapter} does not fit {base}; run `dvc repro train` again") from None
+        raise MergeError(f"{adapter} does not fit {base}; train it again") from None
 
 
 def _sum(model: Any, base: Path, adapter: Path) -> Any:

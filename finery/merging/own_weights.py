@@ -26,8 +26,7 @@ def merge_own_weights(
     for name, weight in weights.items():
         if name not in own or own[name].shape != weight.shape:
             raise MergeError(
-                f"{trained} does not fit {base}, which has no such {name}; run `dvc repro train`"
-                " again"
+                f"{trained} does not fit {base}, which has no such {name}; train it again"
             )
     expected = _instead(model, weights, probes)
     insist_on_finite(expected, base, trained)

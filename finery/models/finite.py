@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from finery import lineage
 from finery.errors import UserError
 
 
@@ -15,6 +16,14 @@ def insist_on_numbers(model: Path, advice: str) -> None:
     if (found := no_number(model)) is not None:
         file, name = found
         raise WeightError(f"{file}: {name} holds NaN or infinity; {advice}")
+
+
+def remedy(model: Path) -> str:
+    """What to do about such a model: take another, or make it again if the pipeline made it."""
+    made = lineage.maker(model)
+    if made in (None, "download"):
+        return "take another revision, or another model (model.source)"
+    return f"run `dvc repro -f {made}`"
 
 
 def no_number(model: Path) -> tuple[Path, str] | None:

@@ -33,9 +33,10 @@ class Recipe(Section):
         return DataParams.of(self.data, self.train[step].data, step)
 
     def data_for(self, dataset: str) -> SharedDataParams:
-        """The same, of the first step that has a dataset; `data` itself if none has."""
+        """The same, of the first step that learns from a dataset; `data` itself if none does."""
         steps = (self.data_of(step) for step in self.train)
-        return next((data for data in steps if dataset in data.names), self.data)
+        learnt = (data for data in steps if dataset in (*data.train, *data.eval_dataset))
+        return next(learnt, self.data)
 
     @property
     def datasets(self) -> list[str]:

@@ -19,7 +19,7 @@ NO_MEMORY = re.compile(
 NO_NUMBER = re.compile(r"\b(is)?(nan|inf|finite)\b|_compute_best_scale", re.IGNORECASE)
 """The last is where AWQ gives up, without a word, if every scale that it tries gives NaN."""
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-LESS = "calibrate on fewer or shorter samples (data.calibration_samples, data.cutoff_len)"
+LESS = "calibrate on fewer or shorter samples (data.calibration_samples, cutoff_len)"
 
 
 def ending(status: int, answer: str, layer: str | None, log: Path) -> Exception:

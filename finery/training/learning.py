@@ -7,12 +7,11 @@ import math
 from pathlib import Path
 from typing import Any, NoReturn
 
-from finery.models.finite import no_number
+from finery.models.finite import no_number, remedy
 from finery.training.errors import TrainingError
 from finery.training.of_step import OfStep
 
 IGNORED = -100
-UNCOUNTED = "none of its tokens is counted; `dvc repro -f prepare` writes them again"
 
 
 class StopsAtNan(OfStep):
@@ -25,7 +24,7 @@ class StopsAtNan(OfStep):
         if not loss.isfinite():
             labels = inputs.get("labels")
             nothing = labels is not None and not (labels[..., 1:] != IGNORED).any()
-            cause = UNCOUNTED if nothing else None if self.state.global_step else self._untrained()
+            cause = self._uncounted() if nothing else self._untrained()
             self._stop(self.state.global_step + 1, "the loss", loss, cause)
         return loss
 
@@ -46,7 +45,13 @@ class StopsAtNan(OfStep):
         likeliest = _damaged(Path(self.model.name_or_path)) or cause or self._too_large()
         raise TrainingError(f"{at}: {what} is {float(value)}: {likeliest}")
 
-    def _untrained(self) -> str:
+    def _uncounted(self) -> str:
+        again = f"`dvc repro -f {self.step.key.replace('train.', 'prepare@', 1)}`"
+        return f"none of its tokens is counted; {again} writes them again"
+
+    def _untrained(self) -> str | None:
+        if self.state.global_step:
+            return None
         return (
             f"the model computes it before anything is trained; try {self.step.key}.precision:"
             " fp32 or another model (model.source)"
@@ -66,4 +71,4 @@ def _damaged(base: Path) -> str | None:
     if (found := no_number(base)) is None:
         return None
     file, name = found
-    return f"{file}: {name} holds NaN or infinity; take another revision or model (model.source)"
+    return f"{file}: {name} holds NaN or infinity; {remedy(base)}"

@@ -36,6 +36,14 @@ def broken(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def made_by(stage: str, model: Path, folder: Path) -> Path:
+    """The same model as an artefact of a stage."""
+    shutil.copytree(model, folder)
+    records = {"download": {}, "prepare@sft": {}, stage: {}}
+    (folder / lineage.LINEAGE).write_text(json.dumps(records))
+    return folder
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Calibration samples, three of them short."""
@@ -72,6 +80,18 @@ def test_merge(broken: Path, adapter: Path, data: Path, tmp_path: Path):
         merge(MergeParams(step="sft"), "sft", broken, adapter, data, **outputs)
 
 
+def test_merge_into_the_model_of_an_earlier_step(
+    broken: Path, adapter: Path, data: Path, tmp_path: Path
+):
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = None
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    start = made_by("merge@sft", broken, tmp_path / "sft")
+    outputs = {"merged": tmp_path / "merged", "metrics": tmp_path / "metrics.json"}
+    with pytest.raises(WeightError, match=f"{TENSOR} holds .*; run `dvc repro -f merge@sft`$"):
+        merge(MergeParams(step="dpo"), "dpo", start, adapter, data, **outputs)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_the_merged_model_is_in_its_type_and_says_so(
     tiny_model: Path, adapter: Path, data: Path, tmp_path: Path, dtype: str
@@ -105,8 +125,9 @@ def test_quantize(
     broken: Path, data: Path, tmp_path: Path, params: QuantizeParams, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(WeightError, match=f"{TENSOR} holds .*; run `dvc repro -f merge`"):
-        quantize(params, "gptq", broken, data, quantized=tmp_path / "gptq")
+    made = made_by("merge@dpo", broken, tmp_path / "dpo")
+    with pytest.raises(WeightError, match=f"{TENSOR} holds .*; run `dvc repro -f merge@dpo`$"):
+        quantize(params, "gptq", made, data, quantized=tmp_path / "gptq")
     assert capsys.readouterr().out == ""
 
 

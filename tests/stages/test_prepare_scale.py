@@ -264,7 +264,7 @@ def test_texts_go_with_conversations(folder: Folder):
 def test_kinds_that_do_not_go_together(folder: Folder):
     folder.write("pairs", [PAIR], **RANKING)
     folder.write("boats", boats(5))
-    message = r"^data: boats holds conversations, pairs preferences \(ranking\); train and watch"
+    message = r"^train\.sft\.data: boats holds conversations, pairs preferences \(ranking\); train"
     with pytest.raises(DataError, match=message):
         folder.prepare("boats", "pairs")
     with pytest.raises(DataError, match=message):

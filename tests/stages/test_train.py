@@ -196,7 +196,7 @@ def test_a_damaged_base_model_is_named(
     said = fails(step(**BASIC), tmp_path / "base", data, tmp_path / "out")
     assert str(said) == (
         f"step 1 of 24: the loss is nan: {tmp_path / 'base/model.safetensors'}: {weight} holds NaN"
-        " or infinity; take another revision or model (model.source)"
+        " or infinity; take another revision, or another model (model.source)"
     )
     assert last_good(tmp_path / "checkpoints") is None
 
@@ -231,6 +231,7 @@ def test_a_sample_without_a_counted_token(tiny_model: Path, tmp_path: Path) -> N
     params = step(**BASIC)
     said = fails(params, tiny_model, tmp_path / "data", tmp_path / "out")
     assert "step 1 of 20: the loss is nan: none of its tokens is counted" in str(said)
+    assert str(said).endswith("; `dvc repro -f prepare@sft` writes them again")
 
 
 def test_a_validation_loss_that_is_not_finite(tiny_model: Path, tmp_path: Path) -> None:

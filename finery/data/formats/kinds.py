@@ -12,17 +12,18 @@ WORDS = {
 }  # fmt: skip
 
 
-def trained_kind(datasets: Sequence[Dataset]) -> str:
+def trained_kind(datasets: Sequence[Dataset], where: str) -> str:
     """The schema of the samples to train on: `samples`, `preference` or `kto`.
 
+    `where` is the key of the datasets in params.yaml.
     Raises `DataError` if two of the datasets cannot be trained on in one run.
     """
     first = datasets[0]
     for other in datasets[1:]:
         if SCHEMAS[other.kind] != SCHEMAS[first.kind]:
             raise DataError(
-                f"data: {first.name} holds {WORDS[first.kind]}, {other.name} {WORDS[other.kind]};"
-                " train and watch the loss on one kind at a time"
+                f"{where}: {first.name} holds {WORDS[first.kind]}, {other.name}"
+                f" {WORDS[other.kind]}; train and watch the loss on one kind at a time"
             )
     return SCHEMAS[first.kind]
 

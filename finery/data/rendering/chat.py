@@ -1,5 +1,6 @@
 """Examples as samples: tokens by the model's own chat template, and what the loss counts."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from finery.data.rendering.samples import Sample, chat_samples, text_sample
 from finery.data.rendering.template import TemplateError
 from finery.data.rendering.thinking import thinks
 from finery.params.data import SharedDataParams
+
+SETTING = re.compile(r"\bdata\.(mask_history|train_on_prompt)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class Renderer:
 
     `cutoff_len` is the longest sample in tokens, None for no limit. `mask_history` counts the last
     turn only, `train_on_prompt` every token; `packing` keeps long texts, in pieces;
-    `keywords` go to the chat template. Raises `TemplateError` if that is not Jinja, and
+    `keywords` go to the chat template. `key` says where params.yaml has a setting: a step of the
+    training may have its own. Raises `TemplateError` if that is not Jinja, and
     `ChatTemplateError` if it does not know one of them.
     """
 
@@ -47,11 +51,13 @@ class Renderer:
         train_on_prompt: bool = False,
         packing: bool = False,
         keywords: Mapping[str, Any] | None = None,
+        key: Callable[[str], str] = "data.{}".format,
     ) -> None:
         self._cutoff_len = cutoff_len
         self._mask_history = mask_history
         self._train_on_prompt = train_on_prompt
         self._packing = packing
+        self._key = key
         self._rendering = Rendering(tokenizer, keywords)
         self._encoder = Encoder(tokenizer)
         self._text_ends = _text_ends(tokenizer)
@@ -66,6 +72,7 @@ class Renderer:
             params.train_on_prompt,
             params.packing,
             params.chat_template_kwargs,
+            params.key,
         )
 
     def whole(self) -> "Renderer":
@@ -121,7 +128,7 @@ class Renderer:
         try:
             return self._rendered(example), None
         except TemplateError as error:
-            return [], _problem(example, error)
+            return [], self._problem(example, error)
 
     def _rendered(self, example: Example) -> list[Text]:
         """The texts of an example, with their turns: one, or of a preference two."""
@@ -152,7 +159,7 @@ class Renderer:
         """One sample of the conversations that an example is."""
         for each in encoded:
             if isinstance(each, TemplateError):
-                return _problem(example, each)
+                return self._problem(example, each)
         first, *other = encoded
         if example.desirable is None and not other:
             return first.with_prompt() if self._train_on_prompt else first
@@ -163,10 +170,11 @@ class Renderer:
             cut=first.cut or any(each.cut for each in other),
         )
 
-
-def _problem(example: Example, error: TemplateError) -> Problem:
-    kinds = {ControlTokenError: "control-token", WeightError: "weight"}
-    return Problem(example.row, "", kinds.get(type(error), "template"), str(error))
+    def _problem(self, example: Example, error: TemplateError) -> Problem:
+        """An error, which names the settings as `data` has them, as a problem of a row."""
+        kinds = {ControlTokenError: "control-token", WeightError: "weight"}
+        said = SETTING.sub(lambda found: self._key(found[1]), str(error))
+        return Problem(example.row, "", kinds.get(type(error), "template"), said)
 
 
 def _text_ends(tokenizer: Any) -> tuple[str, str]:

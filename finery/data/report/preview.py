@@ -42,7 +42,8 @@ def previews(
             continue
         (result,) = renderer.encode([each])
         passed = f" (not read: {', '.join(each.unread)})" if each.unread else ""
-        yield from _shown(tokenizer, f"{name}, row {each.row}{passed}", result)
+        title, cutoff = f"{name}, row {each.row}{passed}", params.key("cutoff_len")
+        yield from _shown(tokenizer, title, result, cutoff)
     if row and not found:
         raise DataError(f"{name}: has no row {row}")
 
@@ -75,7 +76,7 @@ def parts(tokenizer: Any, sample: Sample) -> list[Part]:
 
 
 def _shown(
-    tokenizer: Any, title: str, result: Sample | Problem
+    tokenizer: Any, title: str, result: Sample | Problem, cutoff: str
 ) -> Iterator[tuple[str, list[Part]]]:
     if isinstance(result, Problem):
         yield f"{title}: cannot be used: {result.problem}", []
@@ -89,13 +90,14 @@ def _shown(
         pieces = enumerate((result, *result.more), 1)
         samples = {f", piece {number}": piece for number, piece in pieces}
     for which, sample in samples.items():
-        yield f"{title}{which}: {_counts(sample)}", parts(tokenizer, sample)
+        yield f"{title}{which}: {_counts(sample, cutoff)}", parts(tokenizer, sample)
 
 
-def _counts(sample: Sample) -> str:
+def _counts(sample: Sample, cutoff: str) -> str:
+    """`cutoff` is the key of the setting that it may have been cut by."""
     if not sample.trained_tokens:
-        return "left out: data.cutoff_len leaves no answer to train on"
-    cut = "; cut to data.cutoff_len" if sample.cut else ""
+        return f"left out: {cutoff} leaves no answer to train on"
+    cut = f"; cut to {cutoff}" if sample.cut else ""
     lost = "; without the thinking of earlier turns" if THOUGHTS in sample.noted else ""
     return f"{len(sample.input_ids)} tokens, {sample.trained_tokens} of them trained on{cut}{lost}"
 

@@ -63,6 +63,7 @@ def _made(params: SharedDataParams, base: Path, work: Tokenizing, cache: Path) -
         dataset=[dataset.name, dataset.entry.model_dump(), contents(dataset.files)],
         tokenizer=contents(file for file in sorted(base.iterdir()) if file.suffix in TOKENIZER),
         settings=params.model_dump(include=SETTINGS),
+        keys=[params.key(name) for name in sorted(SETTINGS)],  # problems of rows name them
         rest=[most, work.asked, work.near],
     )
     size = sum(file.stat().st_size for file in dataset.files)

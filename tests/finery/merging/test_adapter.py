@@ -18,7 +18,7 @@ from finery.params.merge import MergeParams
 from stages.merge import merge
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-AGAIN = "; run `dvc repro -f train`"
+AGAIN = "; run `dvc repro -f train@sft`"
 
 
 def record(folder: Path, weights: str, source: str) -> None:

@@ -225,7 +225,7 @@ def test_an_adapter_whose_weights_are_not_all_there(
     weights = load_file(file)
     del weights[next(name for name in weights if "lora_B" in name)]
     save_file(weights, file, {"format": "pt"})
-    with pytest.raises(MergeError, match=r"adapter does not fit .*; run `dvc repro train` again"):
+    with pytest.raises(MergeError, match=r"adapter does not fit .*; train it again"):
         merge_lora(tiny_model, tmp_path / "adapter", "float32", PROBES)
 
 

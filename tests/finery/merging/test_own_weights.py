@@ -19,7 +19,7 @@ from stages.merge import merge
 
 CONFIG, WEIGHTS = "trained.json", "trained.safetensors"
 NAME = "model.layers.1.mlp.up_proj.weight"
-AGAIN = "; run `dvc repro -f train`"
+AGAIN = "; run `dvc repro -f train@sft`"
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_numbers_that_are_none_name_the_type_to_take(log: Path, said: str):
 def test_a_full_memory_says_what_to_do(log: Path, said: str):
     assert str(ending(1, told(said), LAYER, log)) == (
         "the memory is full in layer 3 of 30: free some, or calibrate on fewer or shorter samples"
-        " (data.calibration_samples, data.cutoff_len)"
+        " (data.calibration_samples, cutoff_len)"
     )
 
 
