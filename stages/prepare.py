@@ -20,6 +20,7 @@ from finery.data.tokens.tokenized import Tokenized
 from finery.data.tokens.tokenizing import Tokenizing
 from finery.models.tokenizer import load_tokenizer, template_record
 from finery.params.data import DataParams
+from finery.reward_functions import keep, refuse_unfit
 from finery.to_json import to_json
 
 CACHE = Path(".finery/prepare-cache")
@@ -41,9 +42,11 @@ def prepare(
 
     `train` gets train.parquet and validation.parquet, `calibration` samples of the training
     split, `rejected` a JSON line for each row that was skipped, `plot` a histogram of the lengths.
-    The tests are read to keep copies of them out of the training. Raises `DataError` if there are
-    rows that cannot be used.
+    Reward functions are copied to the samples. The tests are read to keep copies of them out of
+    the training. Raises `DataError` if there are rows that cannot be used, `RewardFunctionError`
+    for such a function.
     """
+    refuse_unfit(datasets, params.reward_functions, params.key("reward_functions"))
 
     def opened(names: Sequence[str]) -> list[Dataset]:
         return [open_dataset(datasets, name, params.variables) for name in names]
@@ -74,8 +77,10 @@ def prepare(
 
     facts = {"datasets": record(made[: len(params.train)])}
     facts |= template_record(tokenizer, params.chat_template_kwargs)
-    packed = {"packed_to": params.cutoff_len} if params.packing else {}
-    lineage.write(train, [], f"prepare@{step}", facts | packed)
+    facts |= {"packed_to": params.cutoff_len} if params.packing else {}
+    if params.reward_functions:
+        facts["reward_functions"] = keep(datasets, params.reward_functions, train)
+    lineage.write(train, [], f"prepare@{step}", facts)
     text = to_json(_metrics(pool, made, choice), indent=2)
     metrics.write_text(text + "\n", encoding="utf-8")
     print(text)

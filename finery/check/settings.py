@@ -129,6 +129,10 @@ def _compared(params: Params, folder: Path) -> list[str]:
         data = params.data_of(name)
         if too_long := position_problem(model, data.cutoff_len):
             problems.append(f"{data.key('cutoff_len')}: {too_long}")
+        answers = getattr(step, "max_completion_length", 0)
+        if not too_long and (too_long := position_problem(model, data.cutoff_len + answers)):
+            key = f"{step.key}.max_completion_length"
+            problems.append(f"{key}: with {data.key('cutoff_len')}, {too_long} in all")
         targets = target_problems(model, getattr(step.tuner, "target_modules", "all-linear"))
         problems += [f"{step.key}.tuner.target_modules: {problem}" for problem in targets]
     for name in ("gptq", "awq"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from math import isclose
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -33,6 +34,20 @@ def _whole_in_a_command(path: str) -> str:
     if path.startswith("~") or "://" in path:
         raise ValueError("must be the path of a folder, written out, from here or from /")
     return path
+
+
+def _beside_the_datasets(named: str) -> str:
+    path = PurePosixPath(named.partition(":")[0])
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{path} must be in dataset_dir, beside the datasets")
+    return named
+
+
+RewardFunctionName = Annotated[
+    str,
+    Field(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$", description="FILE.py:NAME, as rewards.py:brevity"),
+    AfterValidator(_beside_the_datasets),
+]
 
 
 class SharedDataParams(Section):
@@ -93,6 +108,8 @@ class StepDataParams(Section):
     """Datasets to train on, by their names in dataset_info.json."""
     eval_dataset: list[str] = []
     """Datasets to watch the loss on, each on its own, beside the val_size share of the training."""
+    reward_functions: list[RewardFunctionName] = []
+    """Functions that reward an answer, for grpo and rloo: FILE.py:NAME, the file in dataset_dir."""
     interleave_probs: list[Annotated[float, Field(gt=0, lt=1)]] | None = None
     """How often each dataset of `train` has its turn; null: all as often."""
     mix_strategy: MixStrategy | None = None
@@ -104,7 +121,7 @@ class StepDataParams(Section):
     train_on_prompt: bool | None = None
     val_size: Share | None = None
 
-    @field_validator("train", "eval_dataset")
+    @field_validator("train", "eval_dataset", "reward_functions")
     @classmethod
     def _each_once(cls, names: list[str]) -> list[str]:
         return once(names)
@@ -115,6 +132,7 @@ class DataParams(SharedDataParams):
 
     train: DatasetNames
     eval_dataset: list[str] = []
+    reward_functions: list[RewardFunctionName] = []
     interleave_probs: list[Annotated[float, Field(gt=0, lt=1)]] | None = None
     _keys: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -13,6 +13,7 @@ from finery.params.model import ModelParams
 from finery.params.package import PackageParams
 from finery.params.quantize import QuantizeParams
 from finery.params.section import Section
+from finery.params.step import StepParams
 from finery.params.train import TrainParams
 
 
@@ -51,11 +52,14 @@ class Recipe(Section):
         return self
 
     def _step_problems(self) -> Iterator[str]:
-        for step in self.train:
+        for name, step in self.train.items():
             try:
-                yield from refused(self.train[step], self.data_of(step))
+                data = self.data_of(name)
+                yield from refused(step, data)
             except ValueError as error:
                 yield from str(error).splitlines()
+            else:
+                yield from self._reward_problems(step, data)
         if self.merge.step not in self.train:
             known = ", ".join(self.train)
             yield f"merge.step: no step {self.merge.step}; train has {known}"
@@ -64,3 +68,23 @@ class Recipe(Section):
                 f"merge.step: {self.merge.step} makes a reward model, which gives no answers to"
                 f" evaluate; name a step that learns from it, or the one before it"
             )
+
+    def _reward_problems(self, step: StepParams, data: DataParams) -> Iterator[str]:
+        key, given = data.key("reward_functions"), data.reward_functions
+        judge = self.train.get(step.after)
+        models = judge is not None and judge.scores
+        if given and not step.judged:
+            yield f"{key}: {step.method} rewards nothing, only grpo and rloo do; take them out"
+        if not step.judged:
+            return
+        if not given and not models:
+            yield (
+                f"{step.key}.after: nothing rewards the answers of {step.method}; go on from a step"
+                f" of method reward, or name {step.key}.data.reward_functions"
+            )
+        weights, rewards = step.reward_weights, len(given) + models
+        if weights is not None and len(weights) != rewards:
+            yield f"{step.key}.reward_weights: needs one a reward, {rewards}, not {len(weights)}"
+        if data.train_on_prompt:
+            other = data.key("train_on_prompt")
+            yield f"{other}: {step.method} asks what the answer answers; set it to false"

@@ -8,10 +8,12 @@ from pydantic import AfterValidator, Field
 
 from finery.params.methods.cpo import CpoParams
 from finery.params.methods.dpo import DpoParams
+from finery.params.methods.grpo import GrpoParams
 from finery.params.methods.kto import KtoParams
 from finery.params.methods.orpo import OrpoParams
 from finery.params.methods.pretrain import PretrainParams
 from finery.params.methods.reward import RewardParams
+from finery.params.methods.rloo import RlooParams
 from finery.params.methods.sft import SftParams
 from finery.params.methods.simpo import SimpoParams
 
@@ -26,7 +28,9 @@ Step = Annotated[
     | OrpoParams
     | SimpoParams
     | CpoParams
-    | RewardParams,
+    | RewardParams
+    | GrpoParams
+    | RlooParams,
     Field(discriminator="method"),
 ]
 

@@ -22,7 +22,7 @@ class StopsAtNan(OfStep):
     ) -> Any:
         loss = super().training_step(model, inputs, num_items_in_batch)
         if not loss.isfinite():
-            labels = inputs.get("labels")
+            labels = inputs.get("labels") if isinstance(inputs, dict) else None
             nothing = labels is not None and not (labels[..., 1:] != IGNORED).any()
             cause = self._uncounted() if nothing else self._untrained()
             self._stop(self.state.global_step + 1, "the loss", loss, cause)

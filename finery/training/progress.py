@@ -38,5 +38,5 @@ def _speed(logs: dict[str, Any]) -> str:
 
 
 def _said(logs: dict[str, Any]) -> str:
-    names = {"loss": "loss", "eval_loss": "validation loss"}
+    names = {"loss": "loss", "reward": "reward", "eval_loss": "validation loss"}
     return ", ".join(f"{words} {logs[key]:.4g}" for key, words in names.items() if key in logs)

@@ -1,0 +1,111 @@
+"""Prompts to sample answers to: of each prepared sample, what is before its last answer."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finery.errors import UserError
+from finery.params.reinforced import ReinforcedParams
+from finery.training.prepared import read_samples
+
+IGNORED = -100
+LEAST = 2
+"""Tokens of a prompt: texts have their first token before what counts."""
+
+
+class PromptError(UserError):
+    """The prepared samples hold no prompts, or too few."""
+
+
+def read_prompts(file: Path, params: ReinforcedParams) -> Any:
+    """A `datasets.Dataset` of token ids, those of prepare: each sample in three parts.
+
+    `prompt` is all before the last counted span, `reference` that span, the answer that the
+    dataset has, and `tail` what the chat template writes behind it; `sample` is the row, from 0.
+    Raises `PromptError` for a sample that asks nothing.
+    """
+    from datasets import Dataset
+
+    rows = [
+        {"sample": number} | _parts(row["input_ids"], row["labels"])
+        for number, row in enumerate(read_samples(file))
+    ]
+    for row in rows:
+        if len(row["prompt"]) < LEAST:
+            raise PromptError(
+                f"{file}: row {row['sample']} asks nothing before its answer; {params.key}.data"
+                " must hold conversations, and data.train_on_prompt be false"
+            )
+    return Dataset.from_list(rows)
+
+
+def _parts(ids: Sequence[int], labels: Sequence[int]) -> dict[str, Sequence[int]]:
+    counted = np.asarray(labels) != IGNORED
+    if not counted.any():
+        return {"prompt": [], "reference": [], "tail": []}
+    end = int(np.flatnonzero(counted)[-1]) + 1
+    start = int(np.flatnonzero(~counted[:end])[-1]) + 1 if not counted[:end].all() else 0
+    return {"prompt": ids[:start], "reference": ids[start:end], "tail": ids[end:]}
+
+
+def prompts_a_step(params: ReinforcedParams) -> int:
+    """How many prompts a step samples answers to, on all devices together."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    answers = params.per_device_batch_size * params.gradient_accumulation_steps * processes
+    return answers // params.num_generations
+
+
+def answers_an_epoch(params: ReinforcedParams, prompts: int) -> int:
+    """How many answers are sampled in an epoch: those to prompts that fill no step are left out.
+
+    Raises `PromptError` if they do not fill one.
+    """
+    together = prompts_a_step(params)
+    if prompts < together:
+        raise PromptError(
+            f"{params.key}.data leaves {prompts} prompts, and a step takes {together}"
+            " (per_device_batch_size x gradient_accumulation_steps / num_generations); name more"
+            " datasets, or make a step smaller"
+        )
+    return prompts // together * together * params.num_generations
+
+
+class PromptsInOrder:
+    """For TRL's trainers that sample: the order follows from seed and epoch alone.
+
+    TRL's own goes on from the epoch before, which a resumed run has not seen.
+    """
+
+    def _get_train_sampler(self, dataset: Any = None) -> "RepeatedPrompts":
+        return RepeatedPrompts(
+            len(self.train_dataset if dataset is None else dataset),
+            self.args.generation_batch_size // self.num_generations,
+            (self.num_generations, self.args.steps_per_generation),
+            lambda: (self.args.seed, int(self.state.epoch)),
+        )
+
+
+class RepeatedPrompts:
+    """Each step's prompts, anew each epoch: each one `repeats[0]` times in a row, for as many
+    answers, and all of them `repeats[1]` times, since the Trainer takes a step in so many parts.
+    """
+
+    def __init__(
+        self, prompts: int, together: int, repeats: tuple[int, int], state: Callable[[], tuple]
+    ) -> None:
+        self._prompts, self._together = prompts, together
+        self._repeats, self._state = repeats, state
+
+    def __len__(self) -> int:
+        whole = self._prompts // self._together * self._together
+        return whole * self._repeats[0] * self._repeats[1]
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng(list(self._state())).permutation(self._prompts)
+        answers, parts = self._repeats
+        for start in range(0, self._prompts - self._together + 1, self._together):
+            chosen = order[start : start + self._together]
+            yield from np.tile(chosen.repeat(answers), parts).tolist()

@@ -1,0 +1,151 @@
+"""What answers are rewarded by: functions of the user's, and a reward model."""
+
+import inspect
+import json
+import math
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from numbers import Real
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from finery.errors import UserError
+from finery.models.load import compute_dtype
+from finery.models.scoring import load_scorer
+from finery.reward_functions import GIVEN, KEPT
+
+TRIED = 8
+"""Samples whose reference answers a function is tried on before there is a model."""
+
+
+class RewardError(UserError):
+    """A reward function failed, or gave something that is no reward."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Tokens as a reward function sees them; `stops` are the tokens that end an answer."""
+
+    tokenizer: Any
+    stops: Sequence[int]
+
+    def prompt(self, ids: Sequence[int]) -> str:
+        """With its control tokens: the model is asked like this."""
+        return self.tokenizer.decode(ids)
+
+    def answer(self, ids: Sequence[int]) -> str:
+        """Without them, and without the end of its turn."""
+        said = ids[:-1] if len(ids) and ids[-1] in self.stops else ids
+        return self.tokenizer.decode(said, skip_special_tokens=True).strip()
+
+
+class RewardFunction:
+    """A function of the user's, as TRL calls one: all answers of a batch at once."""
+
+    def __init__(self, data: Path, named: str, key: str, texts: Texts) -> None:
+        file, _, self.__name__ = named.partition(":")
+        self._said, self._texts = f"{key}: {named}", texts
+        self._file = data / KEPT / file
+        self._function = getattr(self._guarded(self._load), self.__name__)
+        taken = inspect.signature(self._function).parameters
+        every = any(each.kind is each.VAR_KEYWORD for each in taken.values())
+        self._taken = [name for name in GIVEN if every or name in taken]
+
+    def __call__(
+        self,
+        prompts: Sequence[Sequence[int]],
+        completion_ids: Sequence[Sequence[int]],
+        reference: Sequence[Sequence[int]],
+        sample: Sequence[int],
+        **_: Any,
+    ) -> list[float]:
+        rows = zip(prompts, completion_ids, reference, sample, strict=True)
+        return [self._reward(*row) for row in rows]
+
+    def try_on(self, samples: Any) -> None:
+        """Reward the first reference answers. Raises `RewardError` if that fails."""
+        for row in samples.select(range(min(TRIED, len(samples)))):
+            self._reward(row["prompt"], row["reference"], row["reference"], row["sample"])
+
+    def _reward(self, prompt: Any, completion: Any, reference: Any, sample: int) -> float:
+        answer = self._texts.answer
+        given = self._texts.prompt(prompt), answer(completion), answer(reference)
+        texts = dict(zip(GIVEN, given, strict=True))
+        where = f" of row {sample}, completion {_short(texts['completion'])}"
+        value = self._guarded(self._function, where, **{n: texts[n] for n in self._taken})
+        if not isinstance(value, Real):
+            kind = type(value).__name__
+            raise RewardError(
+                f"{self._said}: gave {_short(value)} ({kind}){where}; a number is due"
+            )
+        if not math.isfinite(value):
+            raise RewardError(f"{self._said}: gave {float(value)}{where}; a finite number is due")
+        return float(value)
+
+    def _guarded(self, call: Callable[..., Any], where: str = "", **given: Any) -> Any:
+        try:
+            return call(**given)
+        except (Exception, SystemExit) as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            lines = [each.lineno for each in frames if each.filename == str(self._file)]
+            at = f", line {lines[-1]}" if lines else ""
+            said = " ".join(f"{type(error).__name__}: {error}".split())
+            raise RewardError(f"{self._said}{at}: {said}{where}") from error
+
+    def _load(self) -> ModuleType:
+        spec = spec_from_file_location(f"finery_rewards_{self._file.stem}", self._file)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+class RewardModel:
+    """A reward model, as TRL calls a function: it scores the tokens that there are, at their last.
+
+    Behind an answer that ends its turn comes what the chat template writes there, as it was in
+    training; it scores `together` texts at once.
+    """
+
+    __name__ = "reward_model"
+
+    def __init__(self, model: Path, end: int | None, together: int) -> None:
+        from accelerate import PartialState
+
+        self._model = load_scorer(model, compute_dtype()).to(PartialState().device)
+        self._padding = self._model.config.get_text_config().pad_token_id
+        self._end, self._together = end, together
+
+    def __call__(
+        self,
+        prompts: Sequence[Sequence[int]],
+        completion_ids: Sequence[Sequence[int]],
+        tail: Sequence[Sequence[int]],
+        **_: Any,
+    ) -> list[float]:
+        rows = [
+            [*prompt, *ids, *(behind if ids[-1] == self._end else ())]
+            for prompt, ids, behind in zip(prompts, completion_ids, tail, strict=True)
+        ]
+        starts = range(0, len(rows), self._together)
+        return [score for at in starts for score in self._scores(rows[at : at + self._together])]
+
+    def _scores(self, rows: Sequence[Sequence[int]]) -> list[float]:
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        ids = [torch.tensor(row) for row in rows]
+        given = {
+            "input_ids": pad_sequence(ids, True, self._padding),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], True, 0),
+        }
+        given = {name: value.to(self._model.device) for name, value in given.items()}
+        with torch.inference_mode():
+            return self._model(**given, use_cache=False).logits[:, 0].float().tolist()
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= 80 else text[:77] + "..."
