@@ -1,5 +1,6 @@
 """`data`: which datasets, and how they become tokens."""
 
+import re
 from collections.abc import Iterator
 from math import isclose
 from pathlib import PurePosixPath
@@ -36,7 +37,12 @@ def _whole_in_a_command(path: str) -> str:
     return path
 
 
+FUNCTION = r"^[^:]+\.py:[A-Za-z_]\w*$"
+
+
 def _beside_the_datasets(named: str) -> str:
+    if not re.match(FUNCTION, named):
+        raise ValueError(f"{named} must be FILE.py:NAME, such as rewards.py:brevity")
     path = PurePosixPath(named.partition(":")[0])
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(f"{path} must be in dataset_dir, beside the datasets")
@@ -44,9 +50,7 @@ def _beside_the_datasets(named: str) -> str:
 
 
 RewardFunctionName = Annotated[
-    str,
-    Field(pattern=r"^[^:]+\.py:[A-Za-z_]\w*$", description="FILE.py:NAME, as rewards.py:brevity"),
-    AfterValidator(_beside_the_datasets),
+    str, AfterValidator(_beside_the_datasets), Field(json_schema_extra={"pattern": FUNCTION})
 ]
 
 

@@ -12,6 +12,7 @@ from finery.params.reinforced import ReinforcedParams
 from finery.training.arguments import arguments, on_one_gpu
 from finery.training.checkpoints import mark_complete
 from finery.training.precision import training_dtype
+from finery.training.preferences import ready, reference
 from finery.training.progress import report_progress
 from finery.training.prompts import PromptsInOrder, answers_an_epoch, read_prompts
 from finery.training.rewards import RewardError, RewardFunction, RewardModel, Texts
@@ -32,8 +33,6 @@ def reinforced(
     After a reward step, `start` has the model that is trained and the one that rewards it.
     """
     on_one_gpu()
-    from transformers import PrinterCallback
-
     from finery.training.learning import StopsAtNan
 
     class Trainer(PromptsInOrder, StopsAtNan, kind):
@@ -58,6 +57,7 @@ def reinforced(
     dtype = training_dtype(params)
     model = load_start(params, policy, dtype)
     model.generation_config.eos_token_id = _stops(tokenizer, end)
+    config_of_adapter = peft_config(params)
     if is_scorer(start):
         rewards.insert(0, RewardModel(start, end, params.per_device_batch_size))
     trainer = Trainer(
@@ -80,12 +80,12 @@ def reinforced(
         train_dataset=training,
         eval_dataset=validation if len(validation) else None,
         processing_class=tokenizer,
-        peft_config=peft_config(params),
+        peft_config=config_of_adapter,
         callbacks=[mark_complete(), report_progress()],
     )
-    trainer.step = params
-    trainer.remove_callback(PrinterCallback)
-    return trainer
+    if params.beta and config_of_adapter is not None:
+        _refer_to(reference(params, policy, config_of_adapter, model), trainer)
+    return ready(trainer, params)
 
 
 def functions(
@@ -114,3 +114,12 @@ def _stops(tokenizer: Any, end: int | None) -> list[int]:
     """The tokens that end an answer: the template's end of turn, and the tokenizer's own end."""
     found = [token for token in (end, tokenizer.eos_token_id) if token is not None]
     return list(dict.fromkeys(found))
+
+
+def _refer_to(copy: Any, trainer: Any) -> None:
+    """Hold the model to a copy of what it was, where taking its adapter off does not give that."""
+    from trl.trainer.utils import add_fused_lm_head
+
+    if copy is not None:
+        add_fused_lm_head(copy, temperature=trainer.temperature)
+        trainer.ref_model = trainer.accelerator.prepare_model(copy, evaluation_mode=True)

@@ -35,7 +35,7 @@ def test_a_reward_step_after_another(tmp_path: Path):
     assert step.scores and step.learns_from == ("preference",)
 
 
-@pytest.mark.parametrize("method", ["sft", "pretrain", "reward"])
+@pytest.mark.parametrize("method", ["sft", "pretrain", "dpo", "kto", "reward"])
 def test_what_needs_answers_cannot_go_on_from_scores(method: str, tmp_path: Path):
     steps = REWARD | {"next": {"after": "reward", "method": method}}
     assert problems(written(tmp_path, steps)) == [
@@ -49,3 +49,59 @@ def test_a_reward_model_is_not_what_is_released(tmp_path: Path):
         "merge.step: reward makes a reward model, which gives no answers to evaluate; name a step"
         " that learns from it, or the one before it"
     ]
+
+
+@pytest.mark.parametrize("method", ["grpo", "rloo"])
+def test_what_learns_from_scores_goes_on_from_a_reward_step(method: str, tmp_path: Path):
+    steps = REWARD | {"rl": {"after": "reward", "method": method}}
+    assert load(written(tmp_path, steps, merge="rl")).train["rl"].num_generations == 8
+
+
+FUNCTIONS = {"train": ["d"], "reward_functions": ["rewards.py:brevity", "more/rewards.py:other"]}
+
+
+def test_functions_alone_reward_too(tmp_path: Path):
+    steps = {"rl": {"after": "sft", "method": "grpo", "data": FUNCTIONS, "reward_weights": [1, 2]}}
+    steps["rl"]["reward_weights"] = [1.0, 0.5]
+    params = load(written(tmp_path, steps, merge="rl"))
+    assert params.data_of("rl").reward_functions == FUNCTIONS["reward_functions"]
+
+
+@pytest.mark.parametrize(
+    "own, said",
+    [
+        ({}, "train.rl.after: nothing rewards the answers of rloo; go on from a step of method"
+         " reward, or name train.rl.data.reward_functions"),
+        ({"method": "sft", "data": FUNCTIONS},
+         "train.rl.data.reward_functions: sft rewards nothing, only grpo and rloo do; take them"
+         " out"),
+        ({"data": FUNCTIONS, "reward_weights": [1.0]},
+         "train.rl.reward_weights: needs one a reward, 2, not 1"),
+        ({"after": "reward", "data": FUNCTIONS, "reward_weights": [1.0, 1.0]},
+         "train.rl.reward_weights: needs one a reward, 3, not 2"),
+        ({"data": FUNCTIONS | {"train_on_prompt": True}},
+         "train.rl.data.train_on_prompt: rloo asks what the answer answers; set it to false"),
+        ({"data": FUNCTIONS, "num_generations": 3},
+         "train.rl.num_generations: the 8 answers of a step (per_device_batch_size x"
+         " gradient_accumulation_steps) are not whole prompts of 3; make them a multiple"),
+        ({"data": FUNCTIONS, "tuner": {"type": "lora", "target_modules": ["q_proj", "lm_head"]}},
+         "train.rl.tuner.target_modules: lm_head cannot learn here; take it out"),
+        ({"data": FUNCTIONS | {"reward_functions": ["rewards.py"]}},
+         "train.rl.data.reward_functions.0: rewards.py must be FILE.py:NAME, such as"
+         " rewards.py:brevity"),
+        ({"data": FUNCTIONS | {"reward_functions": ["../rewards.py:f"]}},
+         "train.rl.data.reward_functions.0: ../rewards.py must be in dataset_dir, beside the"
+         " datasets"),
+        ({"data": FUNCTIONS | {"reward_functions": ["/rewards.py:f"]}},
+         "train.rl.data.reward_functions.0: /rewards.py must be in dataset_dir, beside the"
+         " datasets"),
+        ({"data": FUNCTIONS | {"reward_functions": ["a.py:f", "a.py:f"]}},
+         "train.rl.data.reward_functions: a.py:f is listed twice"),
+        ({"data": FUNCTIONS, "loss_type": "dapo"},
+         "train.rl.loss_type: unknown key;"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_rewarded(own: dict, said: str, tmp_path: Path):
+    steps = REWARD | {"rl": {"after": "sft", "method": "rloo"} | own}
+    (found,) = problems(written(tmp_path, steps))
+    assert found.startswith(said)

@@ -23,7 +23,8 @@ BASIC = {
     "data": {"train": ["d"], "reward_functions": ["rewards.py:many"]},
     "tuner": {"type": "lora", "rank": 4, "alpha": 8}, "precision": "fp32", "learning_rate": 3e-3,
     "num_train_epochs": 1, "per_device_batch_size": 8, "gradient_accumulation_steps": 1,
-    "num_generations": 4, "max_completion_length": 6, "temperature": 0.1, "logging_steps": 1, "warmup_ratio": 0.0,
+    "num_generations": 4, "max_completion_length": 6, "temperature": 0.1,
+    "logging_steps": 1, "warmup_ratio": 0.0,
     "eval_steps": 100, "save_steps": 100, "lr_scheduler_type": "constant",
 }  # fmt: skip
 METHODS = ["grpo", "rloo"]
