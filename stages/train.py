@@ -54,8 +54,9 @@ def train(
     log = trainer.state.log_history
     kept = trainer.state.best_global_step if params.load_best_model_at_end else None
     summary = {"steps": trainer.state.global_step} | ({"best_step": kept} if kept else {})
-    summary |= last_losses(log, kept) | turn_ends(trainer, start, data, params.key)
-    save_trained(trainer.model, params, policy_of(start), adapter)
+    trained = policy_of(start)
+    summary |= last_losses(log, kept) | turn_ends(trainer, trained, data, params.key)
+    save_trained(trainer.model, params, trained, adapter)
     record = {"method": params.method, "tuner": params.tuner.type, "metrics": summary}
     lineage.write(adapter, [start, data], f"train@{step}", record)
     write_csv(log, loss)

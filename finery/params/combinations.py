@@ -43,7 +43,7 @@ COMBINATIONS = (
         "it compares with a model that has none, and would turn it off", "set it to 0",
     ),
     Combination(
-        REFERENCED, "tuner.target_modules", "lm_head among them",
+        (*REFERENCED, "grpo", "rloo"), "tuner.target_modules", "lm_head among them",
         lambda step, data: "lm_head" in getattr(step.tuner, "target_modules", ()),
         "it works with the weights of lm_head themselves, not with an adapter", "leave it out",
     ),

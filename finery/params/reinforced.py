@@ -1,6 +1,7 @@
 """What steps of reinforcement learning have: answers are sampled, rewarded, and learnt from."""
 
 from collections.abc import Iterator
+from math import prod
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -35,13 +36,8 @@ class ReinforcedParams(StepParams):
         return self
 
     def _sampling_problems(self) -> Iterator[str]:
-        answers = self.per_device_batch_size * self.gradient_accumulation_steps
-        if answers % self.num_generations:
+        if not list(self.batch_problems()) and (answers := prod(self.batch)) % self.num_generations:
             yield (
-                f"num_generations: the {answers} answers of a step (per_device_batch_size x"
-                f" gradient_accumulation_steps) are not whole prompts of {self.num_generations};"
-                f" make them a multiple"
+                f"num_generations: the {answers} answers of a step (effective batch size) are not"
+                f" whole prompts of {self.num_generations}; make them a multiple of it"
             )
-        targets = getattr(self.tuner, "target_modules", [])
-        if isinstance(targets, list) and "lm_head" in targets:
-            yield "tuner.target_modules: lm_head cannot learn here; take it out"

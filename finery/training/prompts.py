@@ -1,13 +1,14 @@
 """Prompts to sample answers to: of each prepared sample, what is before its last answer."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from finery.errors import UserError
+from finery.params.pace import devices
 from finery.params.reinforced import ReinforcedParams
 from finery.training.prepared import read_samples
 
@@ -53,9 +54,7 @@ def _parts(ids: Sequence[int], labels: Sequence[int]) -> dict[str, Sequence[int]
 
 def prompts_a_step(params: ReinforcedParams) -> int:
     """How many prompts a step samples answers to, on all devices together."""
-    processes = int(os.environ.get("WORLD_SIZE", 1))
-    answers = params.per_device_batch_size * params.gradient_accumulation_steps * processes
-    return answers // params.num_generations
+    return prod(params.batch) * devices() // params.num_generations
 
 
 def answers_an_epoch(params: ReinforcedParams, prompts: int) -> int:
@@ -67,8 +66,7 @@ def answers_an_epoch(params: ReinforcedParams, prompts: int) -> int:
     if prompts < together:
         raise PromptError(
             f"{params.key}.data leaves {prompts} prompts, and a step takes {together}"
-            " (per_device_batch_size x gradient_accumulation_steps / num_generations); name more"
-            " datasets, or make a step smaller"
+            " (effective batch size / num_generations); name more datasets, or make a step smaller"
         )
     return prompts // together * together * params.num_generations
 

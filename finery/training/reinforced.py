@@ -59,7 +59,7 @@ def reinforced(
     model.generation_config.eos_token_id = _stops(tokenizer, end)
     config_of_adapter = peft_config(params)
     if is_scorer(start):
-        rewards.insert(0, RewardModel(start, end, params.per_device_batch_size))
+        rewards.insert(0, RewardModel(start, end, params.batch[0]))
     trainer = Trainer(
         model=model,
         reward_funcs=rewards,

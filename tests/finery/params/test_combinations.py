@@ -11,6 +11,7 @@ from finery.params.schema import ParamsError, load
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs/training.md").read_text(encoding="utf-8")
+REWARDED = {"train": ["p"], "reward_functions": ["rewards.py:f"]}
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(
         (method, {"data": {"train": ["p"], "packing": True}}, "data.packing: true: does not go")
@@ -21,6 +22,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("dpo", {"tuner": {"target_modules": ["q_proj", "lm_head"]}},
      "tuner.target_modules: lm_head among them: does not go"),
     ("kto", {"tuner": {"target_modules": ["lm_head"]}},
+     "tuner.target_modules: lm_head among them: does not go"),
+    ("grpo", {"tuner": {"target_modules": ["lm_head"]}, "data": REWARDED},
+     "tuner.target_modules: lm_head among them: does not go"),
+    ("rloo", {"tuner": {"target_modules": ["lm_head", "q_proj"]}, "data": REWARDED},
      "tuner.target_modules: lm_head among them: does not go"),
     ("kto", {"per_device_batch_size": 1}, "per_device_batch_size: 1, with the loss kto: "),
     ("dpo", {"loss": "sft"}, "loss: sft alone: does not go with dpo"),

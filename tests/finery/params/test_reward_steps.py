@@ -82,10 +82,10 @@ def test_functions_alone_reward_too(tmp_path: Path):
         ({"data": FUNCTIONS | {"train_on_prompt": True}},
          "train.rl.data.train_on_prompt: rloo asks what the answer answers; set it to false"),
         ({"data": FUNCTIONS, "num_generations": 3},
-         "train.rl.num_generations: the 8 answers of a step (per_device_batch_size x"
-         " gradient_accumulation_steps) are not whole prompts of 3; make them a multiple"),
+         "train.rl.num_generations: the 8 answers of a step (effective batch size) are not whole"
+         " prompts of 3; make them a multiple of it"),
         ({"data": FUNCTIONS, "tuner": {"type": "lora", "target_modules": ["q_proj", "lm_head"]}},
-         "train.rl.tuner.target_modules: lm_head cannot learn here; take it out"),
+         "train.rl.tuner.target_modules: lm_head among them: does not go with rloo: "),
         ({"data": FUNCTIONS | {"reward_functions": ["rewards.py"]}},
          "train.rl.data.reward_functions.0: rewards.py must be FILE.py:NAME, such as"
          " rewards.py:brevity"),

