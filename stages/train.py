@@ -58,6 +58,8 @@ def train(
     summary |= last_losses(log, kept) | turn_ends(trainer, trained, data, params.key)
     save_trained(trainer.model, params, trained, adapter)
     record = {"method": params.method, "tuner": params.tuner.type, "metrics": summary}
+    if params.rope_scaling:
+        record |= {"rope_scaling": params.rope_scaling.model_dump()}
     lineage.write(adapter, [start, data], f"train@{step}", record)
     write_csv(log, loss)
     write_png(log, plot)

@@ -12,14 +12,15 @@ IN_THE_LENGTH = {"default", "llama3", "longrope", "su", "mrope", "proportional"}
 """Scalings of the rotation whose stretched length is what config.json states already."""
 
 
-def position_problem(model: Model, cutoff_len: int) -> str | None:
+def position_problem(model: Model, cutoff_len: int, factor: float = 1) -> str | None:
     """Why samples of `cutoff_len` tokens are too long for a model; None if they are not.
 
     A sliding window is no limit, nor is ALiBi; a rotation may be stretched by `rope_scaling` or
-    `rope_parameters`, whose factor counts as vLLM counts it.
+    `rope_parameters`, whose factor counts as vLLM counts it, and by the steps of the training, by
+    `factor`.
     """
     limit = positions(model)
-    if limit is None or cutoff_len <= limit:
+    if limit is None or cutoff_len <= (limit := int(limit * factor)):
         return None
     return (
         f"{cutoff_len} tokens are more than the {limit} positions of {model.folder};"

@@ -23,6 +23,7 @@ from finery.models.jinja import unknown_keywords
 from finery.models.load import cpu_has_bf16
 from finery.models.tokens import Tokens, read_tokens
 from finery.params.schema import Params, ParamsError, load
+from finery.params.train import stretched
 
 BASE = Path("models/base")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
@@ -127,7 +128,7 @@ def _compared(params: Params, folder: Path) -> list[str]:
     problems = [f"model: {folder}: {problem}" for problem in unfit]
     for name, step in params.train.items():
         data = params.data_of(name)
-        if too_long := position_problem(model, data.cutoff_len):
+        if too_long := position_problem(model, data.cutoff_len, stretched(params.train, name)):
             problems.append(f"{data.key('cutoff_len')}: {too_long}")
         answers = getattr(step, "max_completion_length", 0)
         if not too_long and (too_long := position_problem(model, data.cutoff_len + answers)):

@@ -14,6 +14,7 @@ from finery.merging.fidelity import (
     rounded,
 )
 from finery.models.load import load_model
+from finery.models.rope import scaling_of, stretched
 from finery.models.scoring import is_scorer, load_scorer
 
 
@@ -39,7 +40,7 @@ def _with_adapter(base: Path, adapter: Path) -> Any:
     from peft import PeftModel
 
     load = load_scorer if is_scorer(adapter) else load_model
-    model = load(base, "float32")
+    model = load(base, "float32", **stretched(base, scaling_of(adapter)))
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Found missing adapter keys")

@@ -8,6 +8,7 @@ from finery.merging.adapter import OWN, OWN_WEIGHTS
 from finery.merging.fidelity import NOISE, MergeError, insist_on_finite, rounded
 from finery.models.expansion import expand
 from finery.models.load import load_model
+from finery.models.rope import scaling_of, stretched
 from finery.models.scoring import is_scorer, load_scorer
 
 
@@ -38,7 +39,8 @@ def merge_own_weights(
 
 def _start(base: Path, trained: Path) -> Any:
     """The base model in float32, with as many blocks as were trained."""
-    model = (load_scorer if is_scorer(trained) else load_model)(base, "float32")
+    load = load_scorer if is_scorer(trained) else load_model
+    model = load(base, "float32", **stretched(base, scaling_of(trained)))
     tuner = json.loads((trained / OWN).read_text(encoding="utf-8"))["tuner"]
     if tuner["type"] == "expansion":
         expand(model, tuner["blocks"])

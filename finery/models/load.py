@@ -15,8 +15,11 @@ CPU_DTYPE = "float32"
 """Half precision on a CPU is emulated: slower than single, and no more exact."""
 
 
-def load_model(model: Path, dtype: str) -> Any:
-    """A causal language model in evaluation mode, on the CPU. `dtype` is torch's name of it."""
+def load_model(model: Path, dtype: str, **settings: Any) -> Any:
+    """A causal language model in evaluation mode, on the CPU. `dtype` is torch's name of it.
+
+    `settings` are transformers', such as those in the place of what config.json says.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -26,6 +29,7 @@ def load_model(model: Path, dtype: str) -> Any:
         use_safetensors=True,
         local_files_only=True,
         trust_remote_code=lineage.trusts_remote_code(model),
+        **settings,
     )
 
 

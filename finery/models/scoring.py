@@ -23,7 +23,7 @@ def is_scorer(model: Path) -> bool:
     return adapter.get("task_type") == "SEQ_CLS" or any(head.endswith(ENDING) for head in heads)
 
 
-def load_scorer(model: Path, dtype: str, seed: int = 0) -> Any:
+def load_scorer(model: Path, dtype: str, seed: int = 0, **settings: Any) -> Any:
     """A sequence classifier of one label, in evaluation mode, on the CPU.
 
     It is made of a reward model, or of a causal language model, whose head is left out and whose
@@ -43,6 +43,7 @@ def load_scorer(model: Path, dtype: str, seed: int = 0) -> Any:
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=lineage.trusts_remote_code(model),
+                **settings,
             )
         except ValueError as error:
             if "Unrecognized configuration class" not in str(error):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from finery.params.data import StepDataParams
+from finery.params.engine import EngineParams
 from finery.params.optimization import OptimizationParams
 from finery.params.pace import PaceParams
 from finery.params.tuners.expansion import ExpansionParams
@@ -29,7 +30,7 @@ StepData = Annotated[
 ]
 
 
-class StepParams(OptimizationParams, PaceParams):
+class StepParams(OptimizationParams, PaceParams, EngineParams):
     learns_from: ClassVar[tuple[str, ...]]
     """The kinds of datasets that the method can use: chat, text, preference, kto."""
     scores: ClassVar[bool] = False
@@ -45,8 +46,6 @@ class StepParams(OptimizationParams, PaceParams):
     tuner: Tuner
     precision: Precision = "auto"
     """auto: bf16 where the GPU has it, otherwise fp32."""
-    gradient_checkpointing: bool = False
-    """Recompute activations in the backward pass: less memory, about a third more time."""
     seed: Annotated[int, Field(ge=0)] = 42
     _name: str | None = PrivateAttr(None)
 
@@ -59,6 +58,7 @@ class StepParams(OptimizationParams, PaceParams):
     def _problems(self) -> Iterator[str]:
         yield from (uneven := list(self.batch_problems()))
         yield from self.optimization_problems()
+        yield from self.engine_problems()
         if self.optim == "lomo" and not uneven and (summed := self.batch[1]) > 1:
             yield (
                 f"optim: lomo takes a step with each batch, and {summed} are to be summed into one;"

@@ -67,3 +67,10 @@ def before(steps: dict[str, Step], name: str) -> list[str]:
     while (name := steps[name].after) in steps and name not in found:
         found.append(name)
     return found
+
+
+def stretched(steps: dict[str, Step], name: str) -> float:
+    """How many times the base model's positions a step's model has, by its rope_scaling or that
+    of a step before it."""
+    chain = (steps[step].rope_scaling for step in (name, *before(steps, name)))
+    return next((scaling.factor for scaling in chain if scaling), 1)

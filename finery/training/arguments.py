@@ -7,6 +7,7 @@ from typing import Any
 from finery.params.optimizers import MUON, PROJECTING
 from finery.params.schedulers import WATCHING
 from finery.params.step import StepParams
+from finery.training.reporting import trackers
 
 
 def arguments(params: StepParams, dtype: str, checkpoints: Path, validate: bool) -> dict[str, Any]:
@@ -30,13 +31,16 @@ def arguments(params: StepParams, dtype: str, checkpoints: Path, validate: bool)
         "fp16": dtype == "float16",
         "use_cpu": dtype == "bfloat16" and not torch.cuda.is_available(),  # or bf16 is refused
         "gradient_checkpointing": params.gradient_checkpointing,
+        "gradient_checkpointing_kwargs": params.gradient_checkpointing_kwargs.model_dump(),
+        "use_liger_kernel": params.use_liger_kernel,
+        "torch_compile": params.torch_compile,
         **_watching(params, validate),
         "logging_steps": params.logging_steps,
         "logging_first_step": True,
         "logging_nan_inf_filter": False,
         "include_num_input_tokens_seen": "non_padding",
         "seed": params.seed,
-        "report_to": "none",
+        "report_to": trackers(params) or "none",
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
 

@@ -4,13 +4,16 @@ from typing import Any
 
 from finery.params.step import StepParams
 from finery.training.optimizers import let_state_be_read
+from finery.training.reporting import callbacks
 
 
 def equip(trainer: Any, params: StepParams) -> None:
-    """Have it stop early and save as the settings say, and its checkpoints be readable."""
+    """Have it stop early, save and report as its settings say, and its checkpoints be readable."""
     from transformers import EarlyStoppingCallback
 
     let_state_be_read(params.optim)
+    for callback in callbacks(params):
+        trainer.add_callback(callback)
     if params.load_best_model_at_end:
         trainer.add_callback(_save_between_looks(params.save_steps))
     if (patience := params.early_stopping_patience) is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from finery.models.load import load_model
 from finery.models.scoring import load_scorer
 from finery.params.step import StepParams
+from finery.training.engine import model_settings
 from finery.training.equip import equip
 from finery.training.own_weights import train_head
 
@@ -15,8 +16,11 @@ def load_start(params: StepParams, start: Path, dtype: str) -> Any:
     """The model in `start`, in the type to train in (torch's name), ready for the step's tuner;
     with a head that scores where the step makes a reward model.
     """
-    scores = params.scores
-    model = load_scorer(start, dtype, params.seed) if scores else load_model(start, dtype)
+    given = model_settings(params, start, dtype)
+    if params.scores:
+        model = load_scorer(start, dtype, params.seed, **given)
+    else:
+        model = load_model(start, dtype, **given)
     if hasattr(tuner := _tuner(params), "open_weights"):
         tuner.open_weights(params.tuner, model)
         train_head(model)

@@ -1,0 +1,65 @@
+"""`train.STEP`: how what is computed is computed: memory for time, kernels, long contexts."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from finery.params.section import Section
+
+ATTENTION = {
+    "auto": None,
+    "eager": None,
+    "sdpa": None,
+    "flash_attention_2": "flash_attn",
+    "flash_attention_3": "flash_attn_3",
+}
+"""The implementations of attention, and the modules that they come from."""
+GPU_ONLY = ("flash_attention_2", "flash_attention_3")
+TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow",
+            "swanlab": "swanlab", "trackio": "trackio", "dvclive": "dvclive"}  # fmt: skip
+"""What can be reported to, and the modules."""
+
+
+class CheckpointingParams(Section):
+    use_reentrant: bool = False
+    """torch's older way, which some models need."""
+    every_n_layers: Annotated[int, Field(ge=1)] = 1
+    """Recompute each n-th layer alone: between no checkpointing and all of it."""
+
+
+class RopeScalingParams(Section):
+    """A rotation stretched to longer contexts: by position interpolation (linear, Chen et al.
+    2023, arXiv:2306.15595), by NTK-aware scaling (dynamic), or YaRN (arXiv:2309.00071)."""
+
+    rope_type: Literal["linear", "dynamic", "yarn"]
+    factor: Annotated[float, Field(gt=1, le=64)]
+    """How many times the positions of the model it is stretched to."""
+
+
+class EngineParams(Section):
+    gradient_checkpointing: bool = False
+    """Recompute activations in the backward pass: less memory, about a third more time."""
+    gradient_checkpointing_kwargs: CheckpointingParams = CheckpointingParams()
+    attn_implementation: Literal[tuple(ATTENTION)] = "auto"  # type: ignore[valid-type]
+    """auto: flash attention where it is installed, a GPU is there and trains in half precision;
+    otherwise torch's own (sdpa), or the model's (eager) where it has no other."""
+    use_liger_kernel: bool = False
+    """Kernels of Triton for some layers and the loss; on a GPU alone."""
+    torch_compile: bool = False
+    """Compile the model: minutes before the first step, then some percent faster."""
+    rope_scaling: RopeScalingParams | None = None
+    """Train, and serve, with contexts longer than the model's own."""
+    report_to: list[Literal[tuple(TRACKERS)]] = []  # type: ignore[valid-type]
+    """Trackers that the losses are shown in as well; their logs are in .finery/logs/STEP."""
+
+    def engine_problems(self) -> Iterator[str]:
+        """What does not go together, a line each."""
+        own = "gradient_checkpointing_kwargs" in self.model_fields_set
+        if own and not self.gradient_checkpointing:
+            yield (
+                "gradient_checkpointing_kwargs: nothing is checkpointed; set"
+                " gradient_checkpointing: true"
+            )
+        if len(set(self.report_to)) < len(self.report_to):
+            yield "report_to: names one twice"
