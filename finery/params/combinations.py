@@ -49,7 +49,7 @@ COMBINATIONS = (
     ),
     Combination(
         ("kto",), "per_device_batch_size", "1, with the loss kto",
-        lambda step, data: step.loss == "kto" and step.per_device_batch_size == 1,
+        lambda step, data: step.loss == "kto" and step.batch[0] == 1,
         "it needs the answers to other questions beside each", "set it to 2 or more",
     ),
     Combination(
