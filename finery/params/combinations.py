@@ -48,6 +48,11 @@ COMBINATIONS = (
         "it works with the weights of lm_head themselves, not with an adapter", "leave it out",
     ),
     Combination(
+        REFERENCED, "neftune_noise_alpha", "given",
+        lambda step, data: step.neftune_noise_alpha is not None,
+        "the model it compares with would have the noise, too", "take it out",
+    ),
+    Combination(
         ("kto",), "per_device_batch_size", "1, with the loss kto",
         lambda step, data: step.loss == "kto" and step.batch[0] == 1,
         "it needs the answers to other questions beside each", "set it to 2 or more",

@@ -17,7 +17,7 @@ from tests.steps import step
 
 RAW = Path(__file__).resolve().parents[2] / "data/raw"
 NAME = "handbook_preferences"
-TUNER = {"type": "lora", "rank": 8, "alpha": 64}
+TUNER = {"type": "lora", "rank": 2, "alpha": 4}
 
 
 def test_they_are_learnt_by_dpo(tiny_model: Path, tmp_path: Path) -> None:
@@ -49,8 +49,9 @@ def test_they_are_learnt_by_dpo(tiny_model: Path, tmp_path: Path) -> None:
     assert prepared == {(answered(row, "chosen"), answered(row, "rejected")) for row in rows}
 
     params = step(
-        method="dpo", tuner=TUNER, precision="fp32", learning_rate=1e-2, num_train_epochs=3, eval_steps=10,
-        per_device_batch_size=8, gradient_accumulation_steps=1, logging_steps=1,
+        method="dpo", tuner=TUNER, precision="fp32", beta=0.5, learning_rate=1e-2,
+        num_train_epochs=3, eval_steps=10, per_device_batch_size=8, gradient_accumulation_steps=1,
+        logging_steps=1,
     ).named("dpo")  # fmt: skip
     files = {name: tmp_path / f"t.{name}" for name in ("loss", "plot", "metrics")}
     train(

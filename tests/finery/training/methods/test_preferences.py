@@ -96,11 +96,13 @@ def test_the_loss_falls_and_the_adapter_alone_has_changed(
     assert same == set(base) and len(changed) == 14
 
 
-@pytest.mark.parametrize("changed", [
-    {"gradient_accumulation_steps": 2, "save_steps": 1, "eval_steps": 3},
-    {"num_train_epochs": 1.5, "save_steps": 2, "logging_steps": 3},
-], ids=["accumulation", "half an epoch"])  # fmt: skip
-@pytest.mark.parametrize("method", METHODS)
+ACCUMULATED = {"gradient_accumulation_steps": 2, "save_steps": 1, "eval_steps": 3}
+HALF = {"num_train_epochs": 1.5, "save_steps": 2, "logging_steps": 3}
+
+
+@pytest.mark.parametrize(("method", "changed"), [
+    *((method, ACCUMULATED) for method in METHODS), ("dpo", HALF), ("kto", HALF),
+])  # fmt: skip
 def test_resumes_from_every_checkpoint(
     method: str, changed: dict[str, Any], tiny_model: Path, tmp_path: Path
 ) -> None:
