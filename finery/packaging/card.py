@@ -63,7 +63,7 @@ def _merging(lineage: Mapping[str, Any]) -> str:
         step: fidelity(merge.get("fidelity", {}))
         for step, merge in records_of(lineage, "merge").items()
     }
-    head = next(iter(tables.values()), [[]])[0]
+    head = max((table[0] for table in tables.values()), key=len, default=[])
     rows = [[step, *row] for step, (_, *rows) in tables.items() for row in rows]
     return _table(["step", *head], rows)
 

@@ -166,6 +166,44 @@ def test_a_licence_that_did_not_come_with_the_model(project: Path, link: str):
         assert "license: other\nlicense_name: be-kind\nlicense_link: LICENSE\n" in card
 
 
+def chained(project: Path, **prepared: dict) -> None:
+    """Give the model the past of a chain, as the stages write it: step after step, each on what
+    the one before made."""
+    made, past = [], project / "past"
+    for step, record in prepared.items():
+        for stage, upstream, said in (
+            (f"prepare@{step}", [], record),
+            (f"train@{step}", [*made, past / f"prepare@{step}"], {"method": "sft"}),
+            (f"merge@{step}", [past / f"train@{step}"], {"dtype": "bfloat16"}),
+        ):
+            (past / stage).mkdir(parents=True)
+            lineage.write(past / stage, upstream, stage, said)
+        made = [past / f"merge@{step}"]
+    shutil.copy(made[0] / lineage.LINEAGE, project / "models/sft")
+
+
+def test_a_chain_of_two_steps_is_on_record_in_its_order(project: Path):
+    template = sha256((project / "models/sft/chat_template.jinja").read_text())
+    one, two = ({"datasets": {name: {"rows": 5, "sha256": "5f"}}} for name in ("one", "two"))
+    chained(project, a=one | {"chat_template_sha256": template}, b=two)
+    made = make(project)
+    records = json.loads((made / "MANIFEST.json").read_text())["lineage"]
+    assert list(records) == ["prepare@a", "train@a", "merge@a", "prepare@b", "train@b", "merge@b"]
+    assert list(lineage.of(records, "prepare")) == ["a", "b"]
+    card = (made / "README.md").read_text()
+    assert "| a | one | 5 | 5f |" in card and "| b | two | 5 | 5f |" in card
+
+
+@pytest.mark.parametrize("odd", ["a", "b"])
+def test_every_step_of_a_chain_was_trained_with_its_template(project: Path, odd: str):
+    template = sha256((project / "models/sft/chat_template.jinja").read_text())
+    chained(project, **{
+        step: {"chat_template_sha256": "0" * 64 if step == odd else template} for step in "ab"
+    })  # fmt: skip
+    with pytest.raises(PackageError, match="not the one it was trained with"):
+        make(project)
+
+
 def test_another_template_than_in_training_is_refused(project: Path):
     template = project / "models/sft/chat_template.jinja"
     template.write_text(template.read_text() + " ")
@@ -175,7 +213,7 @@ def test_another_template_than_in_training_is_refused(project: Path):
 
 def test_the_package_renders_as_the_model_was_trained(project: Path):
     """Its template has the keywords of the training for defaults, which a request can change."""
-    model, chat = project / "models/merged", [{"role": "user", "content": "Who?"}]
+    model, chat = project / "models/sft", [{"role": "user", "content": "Who?"}]
     template = (model / "chat_template.jinja").read_text() + (
         "{% if add_generation_prompt and enable_thinking is defined and not enable_thinking %}"
         "{{ '<think>\n\n</think>\n\n' }}{% endif %}"

@@ -11,9 +11,9 @@ import pytest
 from finery.data.errors import DataError
 from finery.data.prepared import read_parquet
 from finery.models.tokenizer import load_tokenizer
-from finery.params.data import DataParams
+from finery.params.data import DataParams, SharedDataParams, StepDataParams
 from finery.training.prepared import packed_length
-from stages.prepare import prepare
+from stages.prepare import CACHE, prepare
 
 OUTPUTS = ("train", "calibration", "metrics", "rejected", "plot")
 LONG = "I go on and on " * 40
@@ -274,3 +274,108 @@ def test_a_column_that_has_a_place_ends_the_stage(datasets: Path, tiny_model: Pa
     (datasets / "learnt.json").write_text(json.dumps(rows))
     with pytest.raises(DataError, match=r'learnt\.json: row 2: column "system": not read, and not'):
         run(settings(on_bad_row="skip"), datasets, tiny_model, tmp_path / "out")
+
+
+SHARED = SharedDataParams(
+    test=["asked"], variables={"name": "Saltmere"}, cutoff_len=64, val_size=0.2,
+    calibration_samples=5,
+)  # fmt: skip
+
+
+def of_step(step: str, **own: object) -> DataParams:
+    """What `data` and a step's own data make of each other."""
+    return DataParams.of(SHARED, StepDataParams(train=["learnt"], **own), step)
+
+
+def test_a_step_has_its_own_way_of_what_data_says(datasets: Path, tiny_model: Path, tmp_path: Path):
+    plain = run(of_step("first"), datasets, tiny_model, tmp_path / "plain", "first")
+    own = {"cutoff_len": 32, "val_size": 0.0, "max_samples": 7, "train_on_prompt": True}
+    made = run(of_step("second", **own), datasets, tiny_model, tmp_path / "own", "second")
+    training = read_parquet(made["train"] / "train.parquet")
+    assert len(training) == 7 and not read_parquet(made["train"] / "validation.parquet")
+    assert all(sample["labels"][0] != -100 for sample in training)
+    shared = read_parquet(plain["train"] / "train.parquet")
+    assert max(len(sample["input_ids"]) for sample in shared) == 64
+    assert all(sample["labels"][0] == -100 for sample in shared)
+    long = run(of_step("third", cutoff_len=32), datasets, tiny_model, tmp_path / "short", "third")
+    short = read_parquet(long["train"] / "train.parquet")
+    assert max(len(sample["input_ids"]) for sample in short) == 32
+    assert len(short) == len(shared)
+
+
+@pytest.mark.parametrize(
+    "own, learnt, said",
+    [
+        ({"cutoff_len": 8}, COPY, "train.dpo.data.cutoff_len: 8 tokens leave no answer to train on"
+         " in learnt; raise it"),
+        ({"val_size": 0.999999}, COPY,
+         "train.dpo.data.val_size: 0.999999 leaves nothing to train on; lower it"),
+        ({"max_samples": 2}, [*BAD, *COPY], "data.on_bad_row: skip leaves nothing of learnt: all"
+         " rows that train.dpo.data.max_samples takes are bad\nraw/learnt.json: row 1: output: is"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_step_is_said_of_its_own_settings(
+    datasets: Path, tiny_model: Path, tmp_path: Path, own: dict, learnt: list, said: str
+):
+    (datasets / "learnt.json").write_text(json.dumps(learnt))
+    params = of_step("dpo", **own).model_copy(update={"on_bad_row": "skip"})
+    with pytest.raises(DataError) as error:
+        run(params, datasets, tiny_model, tmp_path / "out", "dpo")
+    assert str(error.value).replace(f"{tmp_path}/", "").startswith(said)
+
+
+@pytest.mark.parametrize("own", [{}, {"train_on_prompt": True}])
+def test_a_row_that_a_setting_refuses_names_it(
+    datasets: Path, tiny_model: Path, tmp_path: Path, own: dict
+):
+    info = json.loads((datasets / "dataset_info.json").read_text())
+    info["learnt"]["formatting"] = "sharegpt"
+    (datasets / "dataset_info.json").write_text(json.dumps(info))
+    row = weighted(0, 1)
+    del row["source"], row["conversations"][0]["id"]
+    (datasets / "learnt.json").write_text(json.dumps([row]))
+    key = "train.dpo.data.train_on_prompt" if own else "data.train_on_prompt"
+    shared = SHARED if own else SHARED.model_copy(update={"train_on_prompt": True})
+    params = DataParams.of(shared, StepDataParams(train=["learnt"], **own), "dpo")
+    with pytest.raises(DataError) as error:
+        run(params, datasets, tiny_model, tmp_path / "out", "dpo")
+    problem = str(error.value).split("row 1: ")[1]
+    assert problem == (
+        f"an answer has the weight 0, and {key} counts every token; remove the row, or set {key}"
+        " to false"
+    )
+
+
+def test_steps_have_nothing_in_common(datasets: Path, tiny_model: Path, tmp_path: Path):
+    """Each has what it has alone, whatever others were prepared in the same folder before."""
+    info = json.loads((datasets / "dataset_info.json").read_text())
+    (datasets / "dataset_info.json").write_text(json.dumps(info | {"more": info["learnt"]}))
+    steps = {
+        "first": of_step("first"),
+        "second": of_step("second", cutoff_len=32, val_size=0.0),
+        "third": DataParams.of(SHARED, StepDataParams(train=["more", "learnt"]), "third"),
+    }
+    alone = {
+        step: digests_of(run(params, datasets, tiny_model, tmp_path / step, step))
+        for step, params in steps.items()
+    }
+    assert len({alone[step]["train/train.parquet"] for step in steps}) == 3
+    (tmp_path / "all").mkdir()
+    with chdir(tmp_path / "all"):
+        for _ in range(2):  # and again, with what is in the cache
+            for step, params in steps.items():
+                outputs = {name: Path(step, name) for name in OUTPUTS}
+                Path(step).mkdir(exist_ok=True)
+                prepare(params, step, datasets, tiny_model, **outputs)
+                assert digests_of(outputs) == alone[step]
+        assert {folder.name for folder in CACHE.iterdir()} == set(steps)
+        kept = {file: file.stat().st_mtime_ns for file in (CACHE / "first").rglob("*")}
+        outputs = {name: Path("second", name) for name in OUTPUTS}
+        changed = of_step("second", cutoff_len=40, mask_history=True)
+        prepare(changed, "second", datasets, tiny_model, **outputs)
+        assert {file: file.stat().st_mtime_ns for file in (CACHE / "first").rglob("*")} == kept
+
+
+def digests_of(made: dict[str, Path]) -> dict[str, str]:
+    folder = made["train"].parent
+    return {name: each for name, each in digests(folder).items() if not name.startswith(".")}

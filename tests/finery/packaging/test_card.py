@@ -91,6 +91,65 @@ def test_how_close_the_merged_model_is_is_said_in_rounded_words():
     assert "fidelity" not in card and "e-09" not in card
 
 
+CHAIN = replace(
+    FACTS,
+    lineage={
+        "download": {"source": "hf:org/name@abc", "revision": "abc"},
+        "prepare@sft": {"datasets": {"chats": {"rows": 106, "sha256": "5f"}}},
+        "train@sft": {"method": "sft", "metrics": {"steps": 82, "train_loss": 0.5}},
+        "merge@sft": {
+            "dtype": "bfloat16",
+            "fidelity": {
+                "exact": {"max_logit_difference": 1e-5}, "rounded": {"max_logit_difference": 0.25},
+            },
+        },
+        "prepare@dpo": {
+            "datasets": {"chats": {"rows": 9, "sha256": "6f"}, "pairs": {"rows": 8, "sha256": "7"}}
+        },
+        "train@dpo": {"method": "dpo", "metrics": {"steps": 7, "train_loss": 0.25}},
+        "merge@dpo": {
+            "dtype": "bfloat16",
+            "fidelity": {
+                "exact": {"max_logit_difference": 2e-5}, "rounded": {"max_logit_difference": 0.5},
+            },
+        },
+    },
+)  # fmt: skip
+
+
+def section(card: str, title: str) -> list[str]:
+    return card.partition(f"## {title}\n\n")[2].partition("\n\n")[0].splitlines()
+
+
+def test_each_step_of_a_chain_has_its_rows():
+    card = model_card(CHAIN)
+    assert section(card, "Training data") == [
+        "| step | dataset | rows | SHA-256 |",
+        "| --- | --- | --- | --- |",
+        "| sft | chats | 106 | 5f |",
+        "| dpo | chats | 9 | 6f |",
+        "| dpo | pairs | 8 | 7 |",
+    ]
+    assert section(card, "Merging") == [
+        "| step | merged model | before its weights are rounded | and after |",
+        "| --- | --- | --- | --- |",
+        "| sft | largest difference of logits to base + adapter | 1e-05 | 0.25 |",
+        "| dpo | largest difference of logits to base + adapter | 2e-05 | 0.5 |",
+    ]
+    assert [line.split(" | ")[0].strip("| ") for line in section(card, "Lineage")[2:]] == [
+        "download", "train@sft", "merge@sft", "train@dpo", "merge@dpo",
+    ]  # fmt: skip
+    assert "| train@dpo | method: dpo<br>steps: 7<br>training loss at the end: 0.25 |" in card
+    assert ModelCard(card).data.base_model == "org/name"
+
+
+@pytest.mark.parametrize("without", ["merge@sft", "merge@dpo"])
+def test_a_merge_of_which_nothing_was_measured_has_no_row(without: str):
+    lineage = CHAIN.lineage | {without: {"dtype": "bfloat16"}}
+    table = section(model_card(replace(CHAIN, lineage=lineage)), "Merging")
+    assert len(table) == 3 and {line.count("|") for line in table} == {5}
+
+
 @pytest.mark.parametrize(
     "value, shown",
     [

@@ -95,6 +95,34 @@ def test_rows_that_become_no_sample_say_why(project: Path):
     )
 
 
+def test_the_settings_are_those_of_the_first_step_that_learns_from_it(project: Path):
+    """Its own as well, by their names; a dataset that no step learns from has those of data."""
+    step = """
+  short:
+    after: sft
+    method: sft
+    data: {train: [brief], cutoff_len: 16}
+    tuner: {type: lora}
+"""
+    settings = SETTINGS.replace(
+        "merge: {step: sft}", f"{step.strip(chr(10))}\nmerge: {{step: short}}"
+    )
+    (project / "params.yaml").write_text(settings)
+    info = json.loads((project / "raw/dataset_info.json").read_text())
+    info |= {name: {"file_name": "chats.json"} for name in ("brief", "asked")}
+    (project / "raw/dataset_info.json").write_text(json.dumps(info))
+    lengths = {}
+    for name, key in (
+        ("chats", "data.cutoff_len"),
+        ("brief", "train.short.data.cutoff_len"),
+        ("asked", "data.cutoff_len"),
+    ):
+        title = preview(name, "--row", "3").splitlines()[0]
+        assert title.endswith(f"; cut to {key}")
+        lengths[name] = int(title.split(": ")[1].split()[0])
+    assert lengths == {"chats": 40, "brief": 16, "asked": 40}
+
+
 def test_what_is_not_read_is_in_the_title(project: Path):
     said = [
         {"from": "human", "value": "Who?"}, {"from": "gpt", "value": "You.", "weight": 0, "id": 3},
