@@ -13,6 +13,7 @@ from finery.params.model import ModelParams
 from finery.params.package import PackageParams
 from finery.params.quantize import QuantizeParams
 from finery.params.section import Section
+from finery.params.starts import StartsParams, start_problems
 from finery.params.step import StepParams
 from finery.params.train import TrainParams
 
@@ -22,6 +23,9 @@ class Recipe(Section):
 
     model: ModelParams
     data: SharedDataParams
+    starts: StartsParams
+    """Released models that steps may start from, by a name for each: {champion:
+    release:merged@prod}."""
     train: TrainParams
     merge: MergeParams
     quantize: QuantizeParams
@@ -52,6 +56,7 @@ class Recipe(Section):
         return self
 
     def _step_problems(self) -> Iterator[str]:
+        yield from start_problems(self.starts, self.train)
         for name, step in self.train.items():
             try:
                 data = self.data_of(name)

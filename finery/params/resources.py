@@ -8,6 +8,7 @@ from finery.params.section import Section
 
 StageName = Literal[
     "download",
+    "start",
     "prepare",
     "prepare_test",
     "train",

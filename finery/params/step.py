@@ -38,7 +38,8 @@ class StepParams(OptimizationParams, PaceParams, EngineParams):
     judged: ClassVar[bool] = False
     """Whether it may come after one, to train the model that is judged."""
     after: str
-    """The model that the step starts from: base, or the name of an earlier step."""
+    """The model that the step starts from: base, the name of an earlier step, or of one of
+    `starts`."""
     method: str
     data: StepData
     """Datasets to train on, as [identity, handbook]; or a mapping of them, `train`, and of what

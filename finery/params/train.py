@@ -50,8 +50,6 @@ def _chain_problems(steps: dict[str, Step]) -> Iterator[str]:
             yield f'"{name}" cannot name a step; take small letters, digits and _'
         elif name in TAKEN:
             yield f"{name}: no step can be called {', '.join(TAKEN[:-1])} or {TAKEN[-1]}; rename it"
-        elif step.after != BASE and step.after not in steps:
-            yield f"{name}.after: no step {step.after}; there are {', '.join([BASE, *steps])}"
         elif name in (behind := before(steps, name)):
             yield f"{name}.after: {' after '.join([name, *behind])} is a circle; start from {BASE}"
         elif step.after in steps and steps[step.after].scores and not step.judged:

@@ -37,7 +37,8 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PipelineStage]
     shutil.copy(ROOT / "dvc.yaml", folder)
     params = yaml.load(ROOT / "params.yaml")
     _, default = params["train"].popitem()
-    last = "base"
+    params["starts"]["champion"] = "release:merged@prod"
+    last = "champion"
     for name, chosen in STEPS.items():
         choice = {"method": chosen["methods"], "tuner": {"type": chosen["tuners"]}}
         params["train"][name] = default | choice | {"after": last}

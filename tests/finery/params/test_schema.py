@@ -238,7 +238,7 @@ def test_every_metric_of_an_unknown_dataset_is_named(file: Path):
 @pytest.mark.parametrize(
     "content, said",
     [
-        (b"", "must be a mapping of sections: model, data, train, "),
+        (b"", "must be a mapping of sections: model, data, starts, train, "),
         (b"\n# nothing\n", "must be a mapping of sections: model, "),
         (b"- model\n", "must be a mapping of sections: model, "),
         (b"model: \xff\n", "not UTF-8 at byte 7; save it as UTF-8"),
@@ -307,6 +307,40 @@ def test_steps_follow_each_other(file: Path, steps: dict[str, str], said: list[s
     with pytest.raises(ParamsError) as caught:
         load(file)
     assert [re.sub(r"^params.yaml:\d+: ", "", line) for line in caught.value.problems] == said
+
+
+STARTS = next(line for line in SHIPPED.splitlines() if line.startswith("starts:"))
+
+
+def test_a_step_starts_from_a_release_by_a_name(file: Path):
+    text = SHIPPED.replace(STARTS, 'starts: {champion: "release:merged@prod"}')
+    file.write_text(text.replace("after: base", "after: champion"))
+    params = load(file)
+    assert (params.train["sft"].after, params.starts) == (
+        "champion", {"champion": "release:merged@prod"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "starts, after, said",
+    [
+        ("{champion: merged@prod}", "champion",
+         "starts.champion: must be release:NAME@STAGE or release:NAME@VERSION, such as"
+         " release:merged@prod"),
+        ('{champion: "release:merged@a b"}', "champion", "starts.champion: must be release:NAME@"),
+        ('{sft: "release:merged@prod"}', "base", "starts.sft: models/sft is another model; rename"),
+        ('{gptq: "release:merged@prod"}', "base", "starts.gptq: models/gptq is another model"),
+        ('{a-b: "release:merged@prod"}', "base", 'starts: "a-b" cannot name a model; take small'),
+        ('{champion: "release:merged@prod"}', "champoin",
+         "train.sft.after: no step champoin; there are base, champion, sft"),
+        ("{}", '"release:merged@prod"',
+         "train.sft.after: no step release:merged@prod; there are base, sft; a release has a name"
+         " in starts, as champion: release:merged@prod"),
+    ],
+)  # fmt: skip
+def test_what_a_step_cannot_start_from(file: Path, starts: str, after: str, said: str):
+    (problem,) = problems(file, (STARTS, f"starts: {starts}"), ("after: base", f"after: {after}"))
+    assert said in problem
 
 
 @pytest.mark.parametrize(
