@@ -197,6 +197,8 @@ def handed_settings(stage: str) -> set[str]:
     item = stage.partition("@")[2]
     if first is Recipe:
         return set(Recipe.model_fields)
+    if first is str:  # start: all that it is told is in its command
+        return set()
     if first is StepParams:
         return {f"train.{item}"}
     if first is DataParams:

@@ -151,8 +151,6 @@ def test_a_clone_starts_from_what_was_pinned(project: Project, tmp_path: Path, m
     folder = Path.cwd()
     with Repo() as repo:
         repo.push(all_tags=True)
-    git(Path(), "add", ".")
-    git(Path(), "commit", "-qm", "pinned")
     git(tmp_path, "clone", "-q", "--no-tags", str(folder), "clone")
     monkeypatch.chdir(tmp_path / "clone")
     shutil.copytree(folder / "models/base", "models/base")
