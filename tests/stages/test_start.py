@@ -1,6 +1,7 @@
 """A step goes on from a released model: the same in every clone, whatever was released since."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from hashlib import sha256
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 
 from finery import lineage
 from finery.git import git
@@ -34,6 +36,7 @@ artifacts:
   merged: {path: models/packages/merged, type: model}
 """
 PROD = "release:merged@prod"
+STARTS = 'starts: {champion: "release:merged@prod"}'
 KEYWORDS = {"enable_thinking": False}
 
 
@@ -213,3 +216,26 @@ def test_a_step_goes_on_from_it_and_its_package_says_so(project: Project):
         "download", "prepare@sft of merged v0.1.0", "train@sft of merged v0.1.0", "start@champion",
         "prepare@sft", "train@sft",
     ]  # fmt: skip
+
+
+def test_dvc_makes_it_and_finds_it_unchanged(project: Project, monkeypatch: Any):
+    """Within `dvc repro`, which holds the project; and after another release nothing reruns."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    project.release("v0.1.0", "First.")
+    shutil.copytree(ROOT / "templates", "templates")
+    text = (ROOT / "params.yaml").read_text()
+    Path("params.yaml").write_text(re.sub("(?m)^starts: .*", STARTS, text))
+    graph = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["start"]
+    graph["do"]["deps"] = ["models/base"]
+    pipeline = YAML(typ="safe").load(Path("dvc.yaml"))
+    pipeline["stages"]["start"] = graph
+    YAML(typ="safe").dump(pipeline, Path("dvc.yaml"))
+    with Repo() as repo:
+        assert [stage.addressing for stage in repo.reproduce("start@champion")] == [
+            "start@champion"
+        ]
+    project.release("v0.2.0", "Second.")
+    with Repo() as repo:
+        assert repo.reproduce("start@champion") == []
+    record = lineage.read(Path("models/champion"))["start@champion"]
+    assert (record["source"], record["version"]) == (PROD, "v0.1.0")
