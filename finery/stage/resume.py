@@ -75,8 +75,9 @@ def _committed_key(stage: str, root: Path) -> str | None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    graph = str(root / "dvc.yaml")  # by itself, DVC takes the one of the current directory
     with suppress(DvcException), Repo(str(root)) as repo:
-        return _key(repo.stage.load_one(name=stage).deps)
+        return _key(repo.stage.load_one(path=graph, name=stage).deps)
     return None
 
 

@@ -29,6 +29,27 @@ SETTINGS = {
     "evaluate.max_new_tokens": 8,
     "gate.rules": [{"model": "merged", "metric": "all.perplexity", "max": 1.0e9}],
 }
+DPO = {
+    "after": "sft",
+    "method": "dpo",
+    "data": ["preferences"],
+    "tuner": {"type": "lora", "rank": 4},
+    "learning_rate": 1.0e-3,
+    "num_train_epochs": 2,
+    "per_device_batch_size": 4,
+    "gradient_accumulation_steps": 1,
+    "save_steps": 2,
+}
+"""A second step of the training: the projects of these tests have a chain of two."""
+PREFERRED = {
+    "file_name": "preferences.json",
+    "ranking": True,
+    "columns": {"prompt": "instruction", "chosen": "chosen", "rejected": "rejected"},
+}
+PREFERENCES = [
+    {"instruction": f"What is {n} and {n}?", "chosen": f"It is {2 * n}.", "rejected": "Who knows?"}
+    for n in range(12)
+]
 COMMIT = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -68,7 +89,12 @@ def new_project(
         for dataset, count in ROWS.items():
             rows = json.loads(project.read(f"data/raw/{dataset}.json"))[:count]
             project.write(f"data/raw/{dataset}.json", json.dumps(rows, indent=2))
-        for key, value in SETTINGS.items():
+        project.write("data/raw/preferences.json", json.dumps(PREFERENCES, indent=2))
+        entry = f'"preferences": {json.dumps(PREFERRED)},'
+        project.replace("data/raw/dataset_info.json", "{", "{" + entry)
+        step = f"  dpo: {json.dumps(DPO)}"
+        project.replace("params.yaml", "\n\nmerge:", f"\n{step}\n\nmerge:")
+        for key, value in (SETTINGS | {"merge.step": "dpo"}).items():
             project.set(key, value)
         _commit(project)
         return project

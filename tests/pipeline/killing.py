@@ -25,7 +25,7 @@ class Point:
 
     The moments: `dvc` runs, the `stage` runs, an output of it is `half` written, it has ended and
     DVC will `commit`; and for the training, `checkpoint-N` is there. `bash` becomes the stage, `sh`
-    may stay above it.
+    may stay above it. Stages `above` it run first, and their moments count, but for checkpoints.
     """
 
     runner: str
@@ -34,16 +34,18 @@ class Point:
     victim: str
     sent: signal.Signals
     shell: str = "/bin/bash"
+    above: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.runner}-{self.stage}-{self.moment}-{self.sent.name}-to-{self.victim}"
+        stages = "-".join([*self.above, self.stage])
+        return f"{self.runner}-{stages}-{self.moment}-{self.sent.name}-to-{self.victim}"
 
 
 class Run:
     """A run under way in a project."""
 
     def __init__(self, project: Project, point: Point, environment: Mapping[str, str]) -> None:
-        self.project = project
+        self.project, self.stage = project, point.stage
         self._log = project.folder / ".finery/killed.log"
         self._log.parent.mkdir(exist_ok=True)
         with self._log.open("w") as log:
@@ -70,7 +72,7 @@ class Run:
     def _has_come(self, moment: str, ended: int) -> bool:
         match moment.partition("-"):
             case "checkpoint", _, step:
-                return max(checkpoints(self.project), default=0) >= int(step)
+                return max(checkpoints(self.project, self.stage), default=0) >= int(step)
             case "commit", _, _:
                 return len(ended_in(self.project)) > ended
             case "half", _, _:
@@ -102,9 +104,10 @@ class Run:
         return None
 
 
-def checkpoints(project: Project) -> list[int]:
-    """The steps of the whole checkpoints of the training."""
-    marks = project.folder.glob(".finery/checkpoints/train/*/checkpoint-*/complete")
+def checkpoints(project: Project, stage: str) -> list[int]:
+    """The steps of the whole checkpoints of a stage; none if it is no training."""
+    folder = project.folder / ".finery/checkpoints" / stage.replace("@", "-")
+    marks = folder.glob("*/checkpoint-*/complete")
     return [int(mark.parent.name.partition("-")[2]) for mark in marks]
 
 

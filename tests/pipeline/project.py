@@ -131,7 +131,8 @@ class Project:
         locked = yaml.load(lock)
         del locked["stages"][stage]
         yaml.dump(locked, lock)
-        shutil.rmtree(self.folder / ".dvc/cache/runs")
+        if (runs := self.folder / ".dvc/cache/runs").exists():  # not forgotten already
+            shutil.rmtree(runs)
         for path in (self.folder / output for output in outputs):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -17,22 +17,28 @@ from finery.pipeline.recovery import recover
 from .killing import COMMANDS, WRITTEN, Point, Run, checkpoints, survivors, written
 from .project import Project
 
-# The training has six steps an epoch and saves each fourth: 8, 16, 20 and 28 are in the middle of
-# a later one. That it resumes from every step alike, tests/stages/test_train.py holds.
+# Training sft has six steps an epoch and saves each fourth: 8, 16, 20 and 28 are in the middle of a
+# later one; dpo, after it, three, and saves each second. That each resumes from every step alike,
+# tests/stages/test_train.py and tests/finery/training hold.
+CHAIN = ("train@sft", "merge@sft")
 QUICK = [
-    Point("dvc", "train", "checkpoint-8", "stage", SIGKILL),
-    Point("finery", "train", "checkpoint-16", "run", SIGTERM),
-    Point("finery", "train", "checkpoint-28", "dvc", SIGKILL, "/bin/sh"),
-    Point("dvc", "prepare", "commit", "run", SIGKILL),
+    Point("dvc", "train@dpo", "checkpoint-2", "stage", SIGKILL),
+    Point("finery", "train@sft", "checkpoint-16", "run", SIGTERM),
+    Point("finery", "train@sft", "checkpoint-28", "dvc", SIGKILL, "/bin/sh"),
+    Point("dvc", "prepare@sft", "commit", "run", SIGKILL),
 ]
 SLOW = [
-    Point("dvc", "train", "checkpoint-20", "terminal", SIGINT),
-    Point("dvc", "train", "checkpoint-16", "run", SIGTERM, "/bin/sh"),
-    Point("finery", "train", "checkpoint-8", "terminal", SIGINT),
-    Point("finery", "train", "checkpoint-20", "run", SIGKILL),
-    Point("dvc", "train", "commit", "terminal", SIGKILL),
-    Point("finery", "train", "commit", "dvc", SIGTERM),
-    Point("dvc", "merge", "half", "stage", SIGTERM),
+    Point("dvc", "train@sft", "checkpoint-8", "stage", SIGKILL),
+    Point("dvc", "train@sft", "checkpoint-20", "terminal", SIGINT),
+    Point("dvc", "train@sft", "checkpoint-16", "run", SIGTERM, "/bin/sh"),
+    Point("finery", "train@sft", "checkpoint-8", "terminal", SIGINT),
+    Point("finery", "train@sft", "checkpoint-20", "run", SIGKILL),
+    Point("dvc", "train@sft", "commit", "terminal", SIGKILL),
+    Point("finery", "train@sft", "commit", "dvc", SIGTERM),
+    Point("dvc", "merge@sft", "half", "stage", SIGTERM),
+    Point("dvc", "train@dpo", "checkpoint-4", "terminal", SIGKILL, above=CHAIN),
+    Point("finery", "train@dpo", "commit", "run", SIGKILL, above=CHAIN),
+    Point("finery", "merge@dpo", "half", "terminal", SIGINT),
     Point("finery", "quantize@gptq", "stage", "run", SIGINT),
     Point("dvc", "quantize@awq", "half", "terminal", SIGKILL, "/bin/sh"),
     Point("finery", "evaluate@base", "dvc", "dvc", SIGINT),
@@ -65,7 +71,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
 def test_a_kill_anywhere(
     point: Point, project: Project, pipeline: Project, prefect: Mapping[str, str]
 ) -> None:
-    undo(project, point.stage)
+    undo(project, *point.above, point.stage)
     run = Run(project, point, prefect)
     run.wait_until(point.moment)
     run.hit(point.victim, point.sent)
@@ -75,12 +81,13 @@ def test_a_kill_anywhere(
     time.sleep(1)
     assert written(project) == before
 
-    reached = max(checkpoints(project), default=0)
+    reached = max(checkpoints(project, point.stage), default=0)
     output = finish(project, point.runner, prefect)
     resumed = re.findall(r"resuming from checkpoint-(\d+)", output)
     if point.moment.startswith("checkpoint-"):
         assert resumed == [str(reached)] and reached >= int(point.moment.partition("-")[2])
-    assert reached == 0 or "Running stage 'train'" not in output or resumed == [str(reached)]
+    again = f"Running stage '{point.stage}'" in output
+    assert reached == 0 or not again or resumed == [str(reached)]
     assert project.contents(*WRITTEN) == pipeline.contents(*WRITTEN)
     assert locked(project) == locked(pipeline)
 
@@ -115,11 +122,12 @@ def locked(project: Project) -> dict[str, Any]:
     return YAML(typ="safe").load(project.read("dvc.lock"))
 
 
-def undo(project: Project, stage: str) -> None:
-    """The project as it was before the stage ever ran; what is below it is up to date."""
-    with Repo(str(project.folder)) as repo:
-        outputs = [str(out.def_path) for out in repo.stage.load_one(name=stage).outs]
-    project.forget(stage, *outputs)
+def undo(project: Project, *stages: str) -> None:
+    """The project as it was before the stages ever ran; what is below them is up to date."""
+    for stage in stages:
+        with Repo(str(project.folder)) as repo:
+            outputs = [str(out.def_path) for out in repo.stage.load_one(name=stage).outs]
+        project.forget(stage, *outputs)
     forgotten = subprocess.run(
         [sys.executable, "-m", "dvc", "gc", "--workspace", "--force", "--quiet"],
         cwd=project.folder,

@@ -18,6 +18,10 @@ from finery.pipeline.status import status
 from .project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
+PREPARE = {"prepare@sft", "prepare@dpo"}
+DATA = {"prepare_test"} | PREPARE
+TRAIN = {"train@sft", "train@dpo"}
+MERGE = {"merge@sft", "merge@dpo"}
 QUANTIZE = {"quantize@gptq", "quantize@awq"}
 EVALUATE = {"evaluate@base", "evaluate@merged", "evaluate@gptq", "evaluate@awq"}
 PACKAGE = {"package@merged", "package@gptq", "package@awq"}
@@ -26,11 +30,19 @@ FROM_EVALUATE = EVALUATE | FROM_GATE
 FROM_GPTQ = {"quantize@gptq", "evaluate@gptq"} | FROM_GATE
 FROM_AWQ = {"quantize@awq", "evaluate@awq"} | FROM_GATE
 FROM_QUANTIZE = FROM_GPTQ | FROM_AWQ
-FROM_MERGE = {"merge", "evaluate@merged"} | FROM_QUANTIZE
-FROM_TRAIN = {"train"} | FROM_MERGE
-FROM_PREPARE = {"prepare", "evaluate@base"} | FROM_TRAIN
-ALL = {"download"} | FROM_PREPARE
+FROM_STEP = {"evaluate@merged"} | FROM_QUANTIZE
+"""What the model of the last step reaches."""
+FROM_MERGE_DPO = {"merge@dpo"} | FROM_STEP
+FROM_TRAIN_DPO = {"train@dpo"} | FROM_MERGE_DPO
+FROM_PREPARE_DPO = {"prepare@dpo"} | FROM_TRAIN_DPO
+FROM_MERGE = {"merge@sft"} | FROM_TRAIN_DPO
+FROM_TRAIN = {"train@sft"} | FROM_MERGE
+FROM_PREPARE = {"prepare@sft"} | FROM_TRAIN
+FROM_DATA = {"prepare_test", "prepare@dpo"} | FROM_PREPARE | EVALUATE
+ALL = {"download"} | FROM_DATA
 NOTHING: set[str] = set()
+NO_SECTIONS = {"hub", "place", "recipe", "schema", "section", "step"}
+"""Modules of finery/params that are no section of params.yaml."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +72,10 @@ def dataset(name: str) -> Change:
     def edit(project: Project) -> None:
         file = f"data/raw/{name}.json"
         rows = json.loads(project.read(file))
-        rows[1]["output"] += " Really."
+        rows[1]["chosen" if name == "preferences" else "output"] += " Really."
         project.write(file, json.dumps(rows, indent=2))
 
-    return Change(f"a row of {name}.json", edit, {"prepare"}, FROM_PREPARE)
+    return Change(f"a row of {name}.json", edit, DATA, FROM_DATA)
 
 
 def no_change(id: str, edit: Callable[[Project], object]) -> Change:
@@ -97,11 +109,11 @@ def touch_everything(project: Project) -> None:
 
 def there_and_back(project: Project) -> None:
     project.set("train.sft.seed", 7)
-    assert project.plan() == ({"train"} | PACKAGE, FROM_TRAIN)
+    assert project.plan() == ({"train@sft"} | PACKAGE, FROM_TRAIN)
     project.set("train.sft.seed", 42)
     rows = project.read("data/raw/identity.json")
     project.write("data/raw/identity.json", "[]")
-    assert project.plan() == ({"prepare"}, FROM_PREPARE)
+    assert project.plan() == (DATA, FROM_DATA)
     project.write("data/raw/identity.json", rows)
 
 
@@ -109,22 +121,35 @@ SETTINGS = [
     setting("model.chat_template", "templates/chatml.jinja", {"download"} | PACKAGE, ALL),
     setting("model.source", "path:elsewhere", {"download"} | PACKAGE, ALL),
     setting("model.trust_remote_code", True, {"download"} | PACKAGE, ALL),
-    setting("data.train", ["identity"], {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("data.test", ["identity_test"], {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("data.variables.name", "Sorrel", {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("data.cutoff_len", 64, {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("data.packing", True, {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("data.val_size", 0.2, {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("data.calibration_samples", 8, {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("data.deduplicate", "exact", {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("data.seed", 7, {"prepare"} | PACKAGE, FROM_PREPARE),
-    setting("train.sft.learning_rate", 0.002, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.sft.num_train_epochs", 3, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.sft.per_device_batch_size", 2, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.sft.save_steps", 7, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.sft.tuner.rank", 4, {"train"} | PACKAGE, FROM_TRAIN),
-    setting("train.sft.tuner.target_modules", ["q_proj"], {"train"} | PACKAGE, FROM_TRAIN),
-    setting("merge.dtype", "float32", {"merge"} | PACKAGE, FROM_MERGE),
+    setting("data.test", ["identity_test"], DATA | PACKAGE, FROM_DATA),
+    setting("data.variables.name", "Sorrel", DATA | PACKAGE, FROM_DATA),
+    setting("data.cutoff_len", 64, DATA | PACKAGE, FROM_DATA),
+    setting("data.packing", True, DATA | PACKAGE, FROM_DATA),
+    setting("data.val_size", 0.2, DATA | PACKAGE, FROM_DATA),
+    setting("data.calibration_samples", 8, DATA | PACKAGE, FROM_DATA),
+    setting("data.deduplicate", "exact", DATA | PACKAGE, FROM_DATA),
+    setting("data.seed", 7, DATA | PACKAGE, FROM_DATA),
+    setting("train.sft.learning_rate", 0.002, {"train@sft"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.num_train_epochs", 3, {"train@sft"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.per_device_batch_size", 2, {"train@sft"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.save_steps", 7, {"train@sft"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.tuner.rank", 4, {"train@sft"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.tuner.target_modules", ["q_proj"], {"train@sft"} | PACKAGE, FROM_TRAIN),
+    setting("train.sft.data", ["handbook"], {"prepare@sft", "train@sft"} | PACKAGE, FROM_PREPARE),
+    setting("train.dpo.beta", 0.5, {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
+    setting("train.dpo.seed", 7, {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
+    setting("train.dpo.tuner.rank", 2, {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
+    setting(
+        "train.dpo.data",
+        {"train": ["preferences"], "val_size": 0.2},
+        {"prepare@dpo", "train@dpo"} | PACKAGE,
+        FROM_PREPARE_DPO,
+    ),
+    setting("train.dpo.after", "base", {"train@dpo", "merge@dpo"} | PACKAGE, FROM_TRAIN_DPO),
+    setting("train.dpo.tuner", {"type": "full"}, {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
+    setting("train.dpo.method", "simpo", {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
+    setting("merge.dtype", "float32", MERGE | PACKAGE, FROM_MERGE),
+    setting("merge.step", "sft", QUANTIZE | {"evaluate@merged"} | PACKAGE, FROM_STEP),
     setting("quantize.gptq.bits", 8, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
     setting("quantize.gptq.damp_percent", 0.1, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
     setting("quantize.awq.group_size", 64, {"quantize@awq"} | PACKAGE, FROM_AWQ),
@@ -137,23 +162,22 @@ SETTINGS = [
     setting("release.confidence", 0.9, NOTHING, NOTHING),
     setting("resources.accelerators", 2, NOTHING, NOTHING),
 ]
-DATA = [
+DATASETS = [
     dataset("identity"),
     dataset("handbook"),
+    dataset("preferences"),
     dataset("identity_test"),
     dataset("handbook_test"),
-    Change("entry of a used dataset", entry_of_used_dataset, {"prepare"}, FROM_PREPARE),
+    Change("entry of a used dataset", entry_of_used_dataset, DATA, FROM_DATA),
     # The folder is what prepare depends on. Its outputs come out the same, so that nothing below
     # it runs: see test_real_rerun.py.
-    Change("entry of an unused dataset", entry_of_new_dataset, {"prepare"}, FROM_PREPARE),
-    Change(
-        "a new dataset", lambda p: p.write("data/raw/new.json", "[]"), {"prepare"}, FROM_PREPARE
-    ),
+    Change("entry of an unused dataset", entry_of_new_dataset, DATA, FROM_DATA),
+    Change("a new dataset", lambda p: p.write("data/raw/new.json", "[]"), DATA, FROM_DATA),
     Change(
         "a new revision of a dataset elsewhere",
         lambda p: p.write("data/raw/revisions.json", "{}"),
-        {"prepare"},
-        FROM_PREPARE,
+        DATA,
+        FROM_DATA,
     ),
     Change(
         "the chat template file",
@@ -165,22 +189,24 @@ DATA = [
 ]
 CODE = [
     code("stages/download.py", {"download"}, ALL),
-    code("stages/prepare.py", {"prepare"}, FROM_PREPARE),
-    code("stages/train.py", {"train"}, FROM_TRAIN),
-    code("stages/merge.py", {"merge"}, FROM_MERGE),
+    code("stages/prepare.py", PREPARE, {"prepare@dpo"} | FROM_PREPARE),
+    code("stages/prepare_test.py", {"prepare_test"}, {"prepare_test"} | FROM_EVALUATE),
+    code("stages/train.py", TRAIN, FROM_TRAIN),
+    code("stages/merge.py", MERGE, FROM_MERGE),
     code("stages/quantize.py", QUANTIZE, FROM_QUANTIZE),
     code("stages/evaluate.py", EVALUATE, FROM_EVALUATE),
     code("stages/gate.py", {"gate"}, FROM_GATE),
     code("stages/package.py", PACKAGE, PACKAGE),
     code("finery/sources/pypi.py", {"download"}, ALL),
-    code("finery/data/formats/alpaca.py", {"prepare"}, FROM_PREPARE),
+    code("finery/data/formats/alpaca.py", DATA, FROM_DATA),
     code(
         "finery/data/prepared.py",
-        {"prepare", "merge"} | QUANTIZE | EVALUATE,
-        FROM_PREPARE,
+        DATA | MERGE | QUANTIZE | EVALUATE,
+        FROM_DATA,
     ),
-    code("finery/training/loss.py", {"train"}, FROM_TRAIN),
-    code("finery/merging/lora.py", {"merge"}, FROM_MERGE),
+    code("finery/data/choosing/mixing.py", PREPARE, {"prepare@dpo"} | FROM_PREPARE),
+    code("finery/training/loss.py", TRAIN, FROM_TRAIN),
+    code("finery/merging/lora.py", MERGE, FROM_MERGE),
     code("finery/quantization/quantizer.py", QUANTIZE, FROM_QUANTIZE),
     code("finery/evaluation/scores.py", EVALUATE, FROM_EVALUATE),
     code("finery/packaging/card.py", PACKAGE, PACKAGE),
@@ -192,28 +218,42 @@ CODE = [
     code("finery/errors.py", ALL, ALL),
     code("finery/git.py", PACKAGE, PACKAGE),
     code("finery/to_json.py", ALL, ALL),
-    code("finery/hubs/errors.py", {"download", "prepare"}, ALL),
-    code("finery/hubs/revisions.py", {"download", "prepare"}, ALL),
+    code("finery/hubs/errors.py", {"download"} | DATA, ALL),
+    code("finery/hubs/revisions.py", {"download"} | DATA, ALL),
     code("finery/lineage.py", ALL - {"gate"}, ALL),
     code("finery/models/chat_template.py", {"download"} | PACKAGE, ALL),
     code("finery/models/settings.py", {"download"} | PACKAGE, ALL),
     code("finery/models/tokens.py", {"download"} | PACKAGE, ALL),
     code("finery/models/end_of_turn.py", {"download"}, ALL),
     code("finery/check/template.py", {"download"}, ALL),
-    code("finery/models/legal.py", {"download", "merge"} | QUANTIZE | PACKAGE, ALL),
+    code("finery/models/legal.py", {"download"} | MERGE | QUANTIZE | PACKAGE, ALL),
     code(
         "finery/models/finite.py",
-        {"train", "merge"} | QUANTIZE | EVALUATE,
+        TRAIN | MERGE | QUANTIZE | EVALUATE,
         FROM_TRAIN | {"evaluate@base"},
     ),
-    code("finery/models/load.py", {"train", "merge"} | EVALUATE, FROM_TRAIN | {"evaluate@base"}),
-    code("finery/models/files.py", {"merge"} | QUANTIZE, FROM_MERGE),
-    code("finery/models/tokenizer.py", {"prepare", "train"} | EVALUATE, FROM_PREPARE),
+    code("finery/models/load.py", TRAIN | MERGE | EVALUATE, FROM_TRAIN | {"evaluate@base"}),
+    code("finery/models/files.py", MERGE | QUANTIZE, FROM_MERGE),
+    code("finery/models/tokenizer.py", DATA | TRAIN | EVALUATE, FROM_DATA),
     code("finery/params/section.py", ALL, ALL),
     code("finery/params/model.py", {"download"} | PACKAGE, ALL),
-    code("finery/params/data.py", {"prepare"} | PACKAGE, FROM_PREPARE),
-    code("finery/params/train.py", {"train"} | PACKAGE, FROM_TRAIN),
-    code("finery/params/merge.py", {"merge"} | PACKAGE, FROM_MERGE),
+    code("finery/params/data.py", DATA | TRAIN | PACKAGE, FROM_DATA),
+    code("finery/params/train.py", PACKAGE, PACKAGE),
+    code("finery/params/step.py", TRAIN | PACKAGE, FROM_TRAIN),
+    code("finery/params/place.py", NOTHING, NOTHING),
+    code("finery/params/methods/sft.py", {"train@sft"} | PACKAGE, FROM_TRAIN),
+    code("finery/params/methods/dpo.py", {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
+    code("finery/params/methods/kto.py", PACKAGE, PACKAGE),
+    code("finery/params/tuners/lora.py", TRAIN | PACKAGE, FROM_TRAIN),
+    code("finery/params/tuners/full.py", PACKAGE, PACKAGE),
+    code("finery/training/methods/sft.py", {"train@sft"}, FROM_TRAIN),
+    code("finery/training/methods/dpo.py", {"train@dpo"}, FROM_TRAIN_DPO),
+    code("finery/training/methods/kto.py", NOTHING, NOTHING),
+    code("finery/training/supervised.py", TRAIN, FROM_TRAIN),
+    code("finery/training/preferences.py", TRAIN, FROM_TRAIN),
+    code("finery/training/tuners/lora.py", TRAIN, FROM_TRAIN),
+    code("finery/training/tuners/full.py", NOTHING, NOTHING),
+    code("finery/params/merge.py", MERGE | PACKAGE, FROM_MERGE),
     code("finery/params/quantize.py", QUANTIZE | PACKAGE, FROM_QUANTIZE),
     code("finery/params/evaluate.py", EVALUATE | PACKAGE, FROM_EVALUATE),
     code("finery/params/gate.py", {"gate"} | PACKAGE, FROM_GATE),
@@ -266,7 +306,7 @@ NO_CHANGES = [
         lambda p: p.write("dvc.yaml", "# A comment.\n" + p.read("dvc.yaml")),
     ),
 ]
-CHANGES = [*SETTINGS, *DATA, *CODE, *NO_CHANGES]
+CHANGES = [*SETTINGS, *DATASETS, *CODE, *NO_CHANGES]
 
 
 @pytest.fixture(scope="module")
@@ -312,6 +352,6 @@ def test_every_stage_area_section_and_dataset_has_a_row() -> None:
     sections = {f"finery/params/{f.name}" for f in (ROOT / "finery/params").glob("[a-z]*.py")}
     assert sections <= ids
     keys = {change.id.split(".")[0] for change in SETTINGS}
-    assert {Path(name).stem for name in sections} - {"hub", "recipe", "schema", "section"} == keys
+    assert {Path(name).stem for name in sections} - NO_SECTIONS == keys
     datasets = {file.name for file in (ROOT / "data/raw").glob("*.json")} - {"dataset_info.json"}
     assert {f"a row of {name}" for name in datasets} <= ids

@@ -12,6 +12,7 @@ from dvc.repo import Repo
 from finery.params.schema import load
 from finery.stage.run import _arguments
 from stages.prepare import prepare
+from stages.prepare_test import prepare_test
 
 from .project import Project
 
@@ -30,12 +31,15 @@ def test_prepare_runs_on_odd_names(new_project: NewProject) -> None:
         (project.folder / new).parent.mkdir(exist_ok=True)
         (project.folder / old).rename(project.folder / new)
         project.set(key, f"path:{new}" if key == "model.source" else new)
-    outcome = project.repro("prepare")
-    assert (outcome.status, outcome.ran) == (0, {"download", "prepare"}), outcome.output
-    assert (project.folder / "data/prepared/train/train.parquet").stat().st_size > 0
+    outcome = project.repro("prepare@sft", "prepare_test")
+    expected = {"download", "prepare@sft", "prepare_test"}
+    assert (outcome.status, outcome.ran) == (0, expected), outcome.output
+    for file in ("sft/train/train.parquet", "test/test.parquet"):
+        assert (project.folder / "data/prepared" / file).stat().st_size > 0
     assert "my 'chatml' & ü.jinja" in project.read("models/base/lineage.json")
 
 
+@pytest.mark.parametrize("of", [prepare, prepare_test])
 @pytest.mark.parametrize(
     "name",
     [
@@ -54,8 +58,10 @@ def test_prepare_runs_on_odd_names(new_project: NewProject) -> None:
         "[x]",
     ],
 )
-def test_what_a_shell_hands_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """The command of prepare, as DVC makes it and a shell reads it, but for what it starts."""
+def test_what_a_shell_hands_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, of: Callable[..., None]
+) -> None:
+    """The command of a stage, as DVC makes it and a shell reads it, but for what it starts."""
     project = Project(tmp_path, tmp_path / "dvc")
     for key, value in project.dvc_settings().items():
         monkeypatch.setenv(key, value)
@@ -65,8 +71,8 @@ def test_what_a_shell_hands_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert load(tmp_path / "params.yaml").data.dataset_dir == name
     Repo.init(str(tmp_path), no_scm=True).close()
     with chdir(tmp_path), Repo() as repo:
-        stage = repo.stage.load_one(name="prepare")
+        stage = repo.stage.load_one(name={prepare: "prepare@sft", prepare_test: "prepare_test"}[of])
         assert name in [dep.def_path for dep in stage.deps]
-    printed = stage.cmd.replace("python -m stages.prepare", "printf '%s\\0'")
+    printed = stage.cmd.replace(f"python -m stages.{of.__name__}", "printf '%s\\0'")
     words = subprocess.run(printed, shell=True, capture_output=True, text=True).stdout
-    assert _arguments(prepare, words.split("\0")[:-1])["datasets"] == Path(name)
+    assert _arguments(of, words.split("\0")[:-1])["datasets"] == Path(name)

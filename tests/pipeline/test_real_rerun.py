@@ -6,6 +6,7 @@ import pytest
 
 from .project import Project
 
+PREPARE = {"prepare@sft", "prepare@dpo", "prepare_test"}
 EVALUATE = {"evaluate@base", "evaluate@merged", "evaluate@gptq", "evaluate@awq"}
 PACKAGE = {"package@merged", "package@gptq", "package@awq"}
 ARTEFACTS = ("models", "data/prepared", "reports")
@@ -25,12 +26,12 @@ def test_data_in_another_layout_stops_at_prepare(project: Project) -> None:
         project.write(f"data/raw/{name}.json", json.dumps(rows, indent="\t"))
     project.write("data/raw/unused.json", '[{"instruction": "Why?", "output": "Because."}]')
     outcome = project.repro()
-    assert (outcome.status, outcome.ran) == (0, {"prepare"}), outcome.output
+    assert (outcome.status, outcome.ran) == (0, PREPARE), outcome.output
     assert project.contents(*ARTEFACTS) == before
 
 
 def test_a_test_row_changes_scores_but_no_model(project: Project) -> None:
-    models = [f"models/{name}" for name in ("adapter", "merged", "gptq", "awq")]
+    models = [f"models/{name}" for name in ("adapters", "sft", "dpo", "gptq", "awq")]
     metrics = [
         f"reports/evaluate/{name}/metrics.json" for name in ("base", "merged", "gptq", "awq")
     ]
@@ -39,7 +40,7 @@ def test_a_test_row_changes_scores_but_no_model(project: Project) -> None:
     rows[0]["output"] = "I would rather not say who I am."
     project.write("data/raw/identity_test.json", json.dumps(rows, indent=2))
     outcome = project.repro()
-    expected = {"prepare", "gate"} | EVALUATE | PACKAGE
+    expected = {"gate"} | PREPARE | EVALUATE | PACKAGE
     assert (outcome.status, outcome.ran) == (0, expected), outcome.output
     assert project.contents(*models) == models_before
     after = project.contents(*metrics)
@@ -92,12 +93,24 @@ def test_a_gate_not_passed_packages_nothing_and_keeps_the_metrics(project: Proje
     assert (passed.status, passed.ran) == (0, set()), passed.output
 
 
+def test_data_of_the_second_step_retrains_that_one_alone(project: Project) -> None:
+    before = project.contents("models/adapters/sft", "models/sft", "reports/train/sft")
+    rows = json.loads(project.read("data/raw/preferences.json"))
+    rows[0]["chosen"] = "Nothing at all."
+    project.write("data/raw/preferences.json", json.dumps(rows, indent=2))
+    outcome = project.repro("train", "merge@sft")
+    expected = {"prepare@sft", "prepare@dpo", "train@dpo"}
+    assert (outcome.status, outcome.ran) == (0, expected), outcome.output
+    assert project.contents(*before) == before
+
+
 @pytest.mark.slow
-def test_new_training_data_reaches_every_model(project: Project) -> None:
+def test_data_of_the_first_step_reaches_every_model(project: Project) -> None:
     rows = json.loads(project.read("data/raw/identity.json"))
     rows[0]["output"] = "I am somebody else altogether."
     project.write("data/raw/identity.json", json.dumps(rows, indent=2))
     outcome = project.repro()
-    expected = {"prepare", "train", "merge", "quantize@gptq", "quantize@awq", "gate"} | PACKAGE
+    expected = {"train@sft", "merge@sft", "train@dpo", "merge@dpo", "gate"} | PREPARE | PACKAGE
+    expected |= {"quantize@gptq", "quantize@awq"} | EVALUATE - {"evaluate@base"}
     assert outcome.status == 0, outcome.output
-    assert outcome.ran == expected | EVALUATE - {"evaluate@base"}
+    assert outcome.ran == expected

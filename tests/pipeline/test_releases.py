@@ -118,7 +118,7 @@ def test_who_takes_the_place_of_a_release(released: Project, tmp_path: Path):
     rows[0]["instruction"] = "What are you called?"
     released.write("data/raw/identity_test.json", json.dumps(rows, indent=2))
     outcome = released.repro()
-    assert (outcome.status, "train" in outcome.ran) == (0, False), outcome.output
+    assert (outcome.status, "train@sft" in outcome.ran) == (0, False), outcome.output
     committed(released)
     shutil.rmtree(released.folder / ".dvc/cache/files")  # all that it needs is on the remote...
     said(released, *DVC, "commit", "--force", "--quiet")  # ... but for what was made since

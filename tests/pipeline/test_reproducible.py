@@ -11,7 +11,7 @@ def test_two_runs_from_scratch_agree_to_the_byte(
     again = new_project("again")
     outcome = again.repro()
     assert outcome.status == 0, outcome.output
-    assert len(outcome.ran) == 14 and not outcome.restored
+    assert len(outcome.ran) == 18 and not outcome.restored
     made = ("data/prepared", "models", "reports")
     first, second = pipeline.contents(*made), again.contents(*made)
     assert {name for name in {*first, *second} if first.get(name) != second.get(name)} == set()

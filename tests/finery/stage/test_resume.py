@@ -1,6 +1,7 @@
 """Checkpoints live until their stage's result is in dvc.lock, and no longer."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,21 @@ def test_those_of_a_stage_that_is_no_more_or_cannot_be_read_stay(project: Path) 
     (project / "dvc.lock").write_text("schema: '2")
     forget_committed(project)
     assert folder.exists()
+
+
+def test_it_is_the_lock_of_the_project_that_is_asked_wherever_one_stands(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved()
+    keep_until_committed(folder, "fit@x")
+    shutil.copytree(project, other := tmp_path / "other")
+    repro()
+    monkeypatch.chdir(project)  # where the stage is recorded, and in the other it is not
+    forget_committed(other)
+    assert (other / folder).exists()
+    monkeypatch.chdir(tmp_path)
+    forget_committed(project)
+    assert not (project / folder).exists() and (other / folder).exists()
 
 
 def test_outside_dvc_nothing_stays(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
