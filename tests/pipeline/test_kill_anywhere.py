@@ -124,10 +124,11 @@ def locked(project: Project) -> dict[str, Any]:
 
 def undo(project: Project, *stages: str) -> None:
     """The project as it was before the stages ever ran; what is below them is up to date."""
+    graph = str(project.folder / "dvc.yaml")
     for stage in stages:
         with Repo(str(project.folder)) as repo:
-            outputs = [str(out.def_path) for out in repo.stage.load_one(name=stage).outs]
-        project.forget(stage, *outputs)
+            outs = repo.stage.load_one(path=graph, name=stage).outs
+        project.forget(stage, *(str(out.def_path) for out in outs))
     forgotten = subprocess.run(
         [sys.executable, "-m", "dvc", "gc", "--workspace", "--force", "--quiet"],
         cwd=project.folder,
