@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from finery.params.schema import Params
 from finery.pipeline.status import status
 
 from .project import Project
@@ -41,8 +42,6 @@ FROM_PREPARE = {"prepare@sft"} | FROM_TRAIN
 FROM_DATA = {"prepare_test", "prepare@dpo"} | FROM_PREPARE | EVALUATE
 ALL = {"download"} | FROM_DATA
 NOTHING: set[str] = set()
-NO_SECTIONS = {"hub", "place", "recipe", "schema", "section", "step"}
-"""Modules of finery/params that are no section of params.yaml."""
 
 
 @dataclass(frozen=True)
@@ -218,13 +217,14 @@ CODE = [
     code("finery/errors.py", ALL, ALL),
     code("finery/git.py", PACKAGE, PACKAGE),
     code("finery/to_json.py", ALL, ALL),
+    code("finery/reward_functions.py", PREPARE | TRAIN, {"prepare@dpo"} | FROM_PREPARE),
     code("finery/hubs/errors.py", {"download"} | DATA, ALL),
     code("finery/hubs/revisions.py", {"download"} | DATA, ALL),
     code("finery/lineage.py", ALL - {"gate"}, ALL),
-    code("finery/models/chat_template.py", {"download"} | PACKAGE, ALL),
-    code("finery/models/settings.py", {"download"} | PACKAGE, ALL),
-    code("finery/models/tokens.py", {"download"} | PACKAGE, ALL),
-    code("finery/models/end_of_turn.py", {"download"}, ALL),
+    code("finery/models/chat_template.py", {"download"} | DATA | TRAIN | PACKAGE, ALL),
+    code("finery/models/settings.py", {"download"} | DATA | TRAIN | PACKAGE, ALL),
+    code("finery/models/tokens.py", {"download"} | DATA | TRAIN | PACKAGE, ALL),
+    code("finery/models/end_of_turn.py", {"download"} | TRAIN, ALL),
     code("finery/check/template.py", {"download"}, ALL),
     code("finery/models/legal.py", {"download"} | MERGE | QUANTIZE | PACKAGE, ALL),
     code(
@@ -234,7 +234,7 @@ CODE = [
     ),
     code("finery/models/load.py", TRAIN | MERGE | EVALUATE, FROM_TRAIN | {"evaluate@base"}),
     code("finery/models/files.py", MERGE | QUANTIZE, FROM_MERGE),
-    code("finery/models/tokenizer.py", DATA | TRAIN | EVALUATE, FROM_DATA),
+    code("finery/models/tokenizer.py", DATA | TRAIN | MERGE | EVALUATE, FROM_DATA),
     code("finery/params/section.py", ALL, ALL),
     code("finery/params/model.py", {"download"} | PACKAGE, ALL),
     code("finery/params/data.py", DATA | TRAIN | PACKAGE, FROM_DATA),
@@ -349,9 +349,8 @@ def test_every_stage_area_section_and_dataset_has_a_row() -> None:
     areas = {module.parts[1] for module in modules}
     assert areas <= {id.split("/")[1] for id in ids if id.startswith("finery/")}
     assert {f"finery/{file.name}" for file in (ROOT / "finery").glob("[a-z]*.py")} <= ids
-    sections = {f"finery/params/{f.name}" for f in (ROOT / "finery/params").glob("[a-z]*.py")}
-    assert sections <= ids
-    keys = {change.id.split(".")[0] for change in SETTINGS}
-    assert {Path(name).stem for name in sections} - NO_SECTIONS == keys
+    sections = set(Params.model_fields)
+    assert {f"finery/params/{name}.py" for name in sections} <= ids
+    assert {change.id.split(".")[0] for change in SETTINGS} == sections
     datasets = {file.name for file in (ROOT / "data/raw").glob("*.json")} - {"dataset_info.json"}
     assert {f"a row of {name}" for name in datasets} <= ids
