@@ -21,8 +21,11 @@ class ReinforcedParams(StepParams):
     """Tokens of an answer at most; one that is longer is cut."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    num_iterations: Annotated[int, Field(ge=1)] = 1
+    """Steps that learn from the same answers before others are sampled."""
     epsilon: Annotated[float, Field(gt=0)] = 0.2
-    """How far a step may go from the model that sampled, in the ratio of their probabilities."""
+    """How far steps may go from the model that sampled, in the ratio of their probabilities: with
+    one step for the same answers, they are the same model."""
     mask_truncated_completions: bool = False
     """Learn nothing from answers that were cut."""
     reward_weights: list[float] | None = None

@@ -10,6 +10,8 @@ from finery.models.finite import no_number
 
 COMPLETE = "complete"
 STATE = "trainer_state.json"
+ANSWERS = "answers.pt"
+"""What was sampled last by a method that samples, of which more may be learnt."""
 
 
 def mark_complete() -> Any:
@@ -88,6 +90,8 @@ def _is_good(checkpoint: Path) -> bool:
         json.loads((checkpoint / STATE).read_text())
         if not any(checkpoint.glob("*.safetensors")) or no_number(checkpoint):
             return False
+        for file in checkpoint.glob(ANSWERS):
+            torch.load(file, map_location="cpu", weights_only=True)
         for file in checkpoint.glob("optimizer.pt"):
             kept = torch.load(file, map_location="cpu", weights_only=True).get("state", {})
             if not all(value.isfinite().all() for value in _tensors(kept)):

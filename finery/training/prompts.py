@@ -10,6 +10,7 @@ import numpy as np
 from finery.errors import UserError
 from finery.params.pace import devices
 from finery.params.reinforced import ReinforcedParams
+from finery.training.checkpoints import ANSWERS
 from finery.training.prepared import read_samples
 
 IGNORED = -100
@@ -58,9 +59,11 @@ def prompts_a_step(params: ReinforcedParams) -> int:
 
 
 def answers_an_epoch(params: ReinforcedParams, prompts: int) -> int:
-    """How many answers are sampled in an epoch: those to prompts that fill no step are left out.
+    """How many answers are learnt from in an epoch, each num_iterations times.
 
-    Raises `PromptError` if they do not fill one.
+    None are sampled to the prompts that fill no step.
+
+    Raises `PromptError` if there are too few for one.
     """
     together = prompts_a_step(params)
     if prompts < together:
@@ -68,20 +71,37 @@ def answers_an_epoch(params: ReinforcedParams, prompts: int) -> int:
             f"{params.key}.data leaves {prompts} prompts, and a step takes {together}"
             " (effective batch size / num_generations); name more datasets, or make a step smaller"
         )
-    return prompts // together * together * params.num_generations
+    return prompts // together * together * params.num_generations * params.num_iterations
 
 
 class PromptsInOrder:
-    """For TRL's trainers that sample: the order follows from seed and epoch alone.
+    """For TRL's trainers that sample: prompts in an order that follows from seed and epoch alone,
+    and answers that outlive a kill.
 
-    TRL's own goes on from the epoch before, which a resumed run has not seen.
+    TRL's own order goes on from the epoch before, which a resumed run has not seen, and it forgets
+    the answers that are still to be learnt from.
     """
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        import torch
+
+        super()._save_checkpoint(model, trial)
+        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+        torch.save({"step": self._step, "parts": self._buffered_inputs}, folder / ANSWERS)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        import torch
+
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            kept = torch.load(Path(checkpoint) / ANSWERS, self.args.device, weights_only=True)
+            self._step, self._buffered_inputs = kept["step"], kept["parts"]
 
     def _get_train_sampler(self, dataset: Any = None) -> "RepeatedPrompts":
         return RepeatedPrompts(
             len(self.train_dataset if dataset is None else dataset),
             self.args.generation_batch_size // self.num_generations,
-            (self.num_generations, self.args.steps_per_generation),
+            (self.num_generations, self.args.steps_per_generation * self.num_iterations),
             lambda: (self.args.seed, int(self.state.epoch)),
         )
 

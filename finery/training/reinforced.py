@@ -1,5 +1,6 @@
 """Reinforcement learning by TRL: answers to prompts that are tokens, rewarded and learnt from."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,15 @@ def reinforced(
         def _tokenize_prompts(self, prompts: list[list[int]]) -> tuple[list[list[int]], None, dict]:
             return prompts, None, {}
 
+        def _generate_single_turn(self, *given: Any, **named: Any) -> Any:
+            try:
+                return super()._generate_single_turn(*given, **named)
+            except RuntimeError as error:  # torch's, where it draws a token
+                if "probability tensor" not in str(error):
+                    raise
+            cause = None if self.state.global_step else self._untrained()
+            self._stop(self.state.global_step + 1, "the probability of a token", math.nan, cause)
+
         def train(self, *given: Any, **named: Any) -> Any:
             done = super().train(*given, **named)
             refuse_equal_rewards(self.state.log_history, params)
@@ -73,6 +83,7 @@ def reinforced(
             top_p=params.top_p,
             beta=params.beta,
             epsilon=params.epsilon,
+            num_iterations=params.num_iterations,
             mask_truncated_completions=params.mask_truncated_completions,
             reward_weights=params.reward_weights,
             remove_unused_columns=False,

@@ -3,16 +3,21 @@
 import csv
 import io
 import json
+import math
 import shutil
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import torch
 
 from finery.data.prepared import read_parquet
 from finery.models.load import load_model
 from finery.params.merge import MergeParams
+from finery.params.methods.grpo import GrpoParams
+from finery.training.checkpoints import last_good
+from finery.training.errors import TrainingError
 from finery.training.prompts import read_prompts
 from stages.merge import merge
 from tests.prompts import TAIL, write_conversations
@@ -105,15 +110,54 @@ def test_a_sample_in_three_parts(tiny_model: Path, tmp_path: Path):
         assert uncounted[-1] == -100 and (-100 not in row["labels"][len(uncounted) : -1])
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_it_resumes_from_every_checkpoint(method: str, tiny_model: Path, tmp_path: Path):
+@pytest.mark.parametrize("method, times", [("grpo", 1), ("rloo", 1), ("grpo", 2)])
+def test_it_resumes_from_every_checkpoint(
+    method: str, times: int, tiny_model: Path, tmp_path: Path
+):
     tuner = BASIC["tuner"] | {"dropout": 0.2}
     changed = {"tuner": tuner, "num_train_epochs": 3, "save_steps": 2, "eval_steps": 3}
     changed |= {"per_device_batch_size": 4, "gradient_accumulation_steps": 2, "beta": 0.1}
-    params = step(**BASIC | changed | {"method": method})
+    changed |= {"num_train_epochs": 3 // times, "num_iterations": times} if times > 1 else {}
+    params = step(**BASIC | changed | {"method": method, "save_steps": 2 if times == 1 else 1})
     data = write_conversations(tmp_path / "data", rows=7, validation=2)
     found = differences(params, tiny_model, data, tmp_path)
-    assert found == {f"checkpoint-{number}": [] for number in (2, 4, 6, 8, 9)}
+    steps = (2, 4, 6, 8, 9) if times == 1 else range(1, 7)
+    assert found == {f"checkpoint-{number}": [] for number in steps}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("tuner", [{"type": "full"}, {"type": "lora", "rank": 4}])
+def test_it_is_held_to_the_model_it_started_from(
+    method: str, tuner: dict[str, Any], tiny_model: Path, tmp_path: Path
+):
+    data = write_conversations(tmp_path / "data")
+    own = {"tuner": tuner, "beta": 0.1, "temperature": 1.0}
+    trainer = built(tiny_model, data, tmp_path / "c", method=method, **own)
+    trainer.train()
+    far = [entry["kl"] for entry in trainer.state.log_history if "kl" in entry]
+    assert abs(far[0]) < 1e-6 < abs(far[-1])
+
+
+def test_a_model_of_no_numbers(tiny_model: Path, tmp_path: Path):
+    data = write_conversations(tmp_path / "data")
+    trainer = built(tiny_model, data, tmp_path / "c", method="rloo")
+    with torch.no_grad():
+        trainer.model.base_model.model.model.norm.weight[3] = torch.nan
+    said = r"^step 1 of 5: the probability of a token is nan: the model computes it before"
+    with pytest.raises(TrainingError, match=said):
+        trainer.train()
+
+
+def test_every_loss_of_grpo(tiny_model: Path, tmp_path: Path):
+    data = write_conversations(tmp_path / "data")
+    losses = get_args(GrpoParams.model_fields["loss_type"].annotation)
+    assert len(losses) == 8
+    for loss in losses:
+        own = {"loss_type": loss, "max_steps": 1}
+        trainer = built(tiny_model, data, tmp_path / loss, method="grpo", **own)
+        trainer.train()
+        first = trainer.state.log_history[0]
+        assert math.isfinite(first["loss"]) and first["grad_norm"] > 0
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -137,3 +181,14 @@ def test_an_end_of_turn_that_is_not_the_tokenizers_own_end(tiny_model: Path, tmp
     data = write_conversations(tmp_path / "data")
     trainer = built(tmp_path / "base", data, tmp_path / "c", method="rloo")
     assert trainer.generation_config.eos_token_id == [2, 0]
+
+
+def test_a_checkpoint_whose_answers_are_damaged_is_not_resumed_from(
+    tiny_model: Path, tmp_path: Path
+):
+    data = write_conversations(tmp_path / "data")
+    trainer = built(tiny_model, data, tmp_path / "c", method="rloo", max_steps=2, save_steps=1)
+    trainer.train()
+    file = tmp_path / "c/checkpoint-2/answers.pt"
+    file.write_bytes(file.read_bytes()[:-100])
+    assert last_good(tmp_path / "c").name == "checkpoint-1"
