@@ -54,12 +54,6 @@ class EngineParams(Section):
     """Trackers that the losses are shown in as well; their logs are in .finery/logs/STEP."""
 
     def engine_problems(self) -> Iterator[str]:
-        """What does not go together, a line each."""
-        own = "gradient_checkpointing_kwargs" in self.model_fields_set
-        if own and not self.gradient_checkpointing:
-            yield (
-                "gradient_checkpointing_kwargs: nothing is checkpointed; set"
-                " gradient_checkpointing: true"
-            )
+        """What is wrong with them, a line each."""
         if len(set(self.report_to)) < len(self.report_to):
             yield "report_to: names one twice"

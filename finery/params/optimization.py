@@ -5,14 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from finery.params.optimizers import (
-    PROJECTING,
-    UNDECAYED,
-    UNSCHEDULED,
-    WORKING,
-    args_problems,
-    known_optimizer,
-)
+from finery.params.optimizers import WORKING, args_problems, known_optimizer
 from finery.params.schedulers import SCHEDULERS, scheduler_problems
 from finery.params.section import Section
 
@@ -55,22 +48,8 @@ class OptimizationParams(Section):
     """Noise on the embeddings while training (NEFTune, Jain et al. 2023, arXiv:2310.05914)."""
 
     def optimization_problems(self) -> Iterator[str]:
-        """What does not go together, a line each."""
+        """What the schedule and the optimizer have not, a line each."""
         yield from scheduler_problems(
             self.lr_scheduler_type, self.lr_scheduler_kwargs, self.learning_rate
         )
-        if self.optim in UNSCHEDULED and self.lr_scheduler_type != "constant":
-            yield (
-                f"lr_scheduler_type: {self.optim} has its schedule in itself; set it to constant"
-                " (warmup_ratio counts all the same)"
-            )
-        if self.optim_target_modules is not None and self.optim not in PROJECTING:
-            yield (
-                f"optim_target_modules: {self.optim} takes none, only {', '.join(PROJECTING)} do;"
-                " take it out"
-            )
-        if self.warmup_steps is not None and "warmup_ratio" in self.model_fields_set:
-            yield "warmup_steps: warmup_ratio says the same; take one of them out"
-        if self.weight_decay and self.optim in UNDECAYED:
-            yield f"weight_decay: {self.optim} leaves it out; set it to 0, or take adamw_torch"
         yield from args_problems(self.optim, self.optim_args)

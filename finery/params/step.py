@@ -9,6 +9,7 @@ from finery.params.data import StepDataParams
 from finery.params.engine import EngineParams
 from finery.params.optimization import OptimizationParams
 from finery.params.pace import PaceParams
+from finery.params.schedulers import WATCHING
 from finery.params.tuners.expansion import ExpansionParams
 from finery.params.tuners.freeze import FreezeParams
 from finery.params.tuners.full import FullParams
@@ -57,14 +58,14 @@ class StepParams(OptimizationParams, PaceParams, EngineParams):
         return self
 
     def _problems(self) -> Iterator[str]:
-        yield from (uneven := list(self.batch_problems()))
+        yield from self.batch_problems()
         yield from self.optimization_problems()
         yield from self.engine_problems()
-        if self.optim == "lomo" and not uneven and (summed := self.batch[1]) > 1:
-            yield (
-                f"optim: lomo takes a step with each batch, and {summed} are to be summed into one;"
-                " set gradient_accumulation_steps: 1"
-            )
+
+    def watches(self, key: str) -> bool:
+        """Whether a setting follows what is measured on the validation split."""
+        value = getattr(self, key)
+        return value in WATCHING if key == "lr_scheduler_type" else bool(value)
 
     @property
     def key(self) -> str:

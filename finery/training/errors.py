@@ -23,5 +23,6 @@ def training_errors(key: str) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise TrainingError(
             f"the GPU ran out of memory; halve {key}.per_device_batch_size and double"
-            f" {key}.gradient_accumulation_steps, or set {key}.gradient_checkpointing: true"
+            f" {key}.gradient_accumulation_steps (or leave it to {key}.effective_batch_size), or"
+            f" set {key}.gradient_checkpointing: true"
         ) from None

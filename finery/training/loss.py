@@ -53,7 +53,10 @@ def write_png(log: list[dict[str, Any]], file: Path) -> None:
 
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot(xlabel="step", ylabel="loss")
-    for key, label, style in (("loss", "training", "-"), ("eval_loss", "validation", "o-")):
+    lines = [("loss", "training", "-"), ("eval_loss", "validation", "o-")]
+    apart = sorted({key for entry in log for key in entry if is_of_dataset(key)})
+    lines += [(key, key.removeprefix("eval_").removesuffix("_loss"), ".:") for key in apart]
+    for key, label, style in lines:
         points = [(entry["step"], entry[key]) for entry in log if key in entry]
         if points:
             axes.plot(*zip(*points, strict=True), style, label=label, markersize=4)
