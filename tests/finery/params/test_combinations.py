@@ -105,8 +105,11 @@ def test_each_combination_is_tried_above_and_stands_in_the_docs() -> None:
     for each in COMBINATIONS:
         assert each.row in DOCS
         said = f"{each.key}: {each.value}"
-        tried = {method for method, _, line in REFUSED
-                 if line.startswith(said) or said.startswith(line.split(": does")[0].rstrip(": "))}  # fmt: skip
+        tried = {
+            method
+            for method, _, line in REFUSED
+            if line.startswith(said) or said.startswith(line.split(": does")[0].rstrip(": "))
+        }
         assert tried >= set(each.methods) and tried, said
 
 
