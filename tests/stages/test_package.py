@@ -221,7 +221,7 @@ def test_the_package_renders_as_the_model_was_trained(project: Path):
     (model / "chat_template.jinja").write_text(template)
     records = lineage.read(model)
     keywords = {"enable_thinking": False}
-    records["prepare"] |= {
+    records["prepare@sft"] |= {
         "chat_template_sha256": sha256(template), "chat_template_kwargs": keywords,
     }  # fmt: skip
     (model / "lineage.json").write_text(json.dumps(records))

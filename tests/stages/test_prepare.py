@@ -288,19 +288,18 @@ def of_step(step: str, **own: object) -> DataParams:
 
 
 def test_a_step_has_its_own_way_of_what_data_says(datasets: Path, tiny_model: Path, tmp_path: Path):
-    plain = run(of_step("first"), datasets, tiny_model, tmp_path / "plain", "first")
-    own = {"cutoff_len": 32, "val_size": 0.0, "max_samples": 7, "train_on_prompt": True}
-    made = run(of_step("second", **own), datasets, tiny_model, tmp_path / "own", "second")
-    training = read_parquet(made["train"] / "train.parquet")
-    assert len(training) == 7 and not read_parquet(made["train"] / "validation.parquet")
-    assert all(sample["labels"][0] != -100 for sample in training)
-    shared = read_parquet(plain["train"] / "train.parquet")
-    assert max(len(sample["input_ids"]) for sample in shared) == 64
-    assert all(sample["labels"][0] == -100 for sample in shared)
-    long = run(of_step("third", cutoff_len=32), datasets, tiny_model, tmp_path / "short", "third")
-    short = read_parquet(long["train"] / "train.parquet")
-    assert max(len(sample["input_ids"]) for sample in short) == 32
-    assert len(short) == len(shared)
+    def training(step: str, **own: object) -> list[dict]:
+        made = run(of_step(step, val_size=0.0, **own), datasets, tiny_model, tmp_path / step, step)
+        assert not read_parquet(made["train"] / "validation.parquet")
+        return read_parquet(made["train"] / "train.parquet")
+
+    shared = training("shared")
+    assert len(shared) == 20 and max(len(sample["input_ids"]) for sample in shared) == 64
+    assert all(sample["labels"][1] == -100 for sample in shared)
+    short = training("short", cutoff_len=32)
+    assert len(short) == 20 and max(len(sample["input_ids"]) for sample in short) == 32
+    first = training("first", max_samples=7, train_on_prompt=True)
+    assert len(first) == 7 and all(-100 not in sample["labels"][1:] for sample in first)
 
 
 @pytest.mark.parametrize(
