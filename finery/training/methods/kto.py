@@ -26,6 +26,8 @@ def build_trainer(params: KtoParams, start: Path, data: Path, checkpoints: Path)
             return dataset
 
     given, made = parts(params, start, data, checkpoints, VERDICT)
+    if uneven := advice(params, made["train_dataset"]["desirable"]):
+        print(uneven)
     config = KTOConfig(
         **given,
         train_sampling_strategy="sequential",  # TRL insists on it; ours is InOrder's
@@ -38,6 +40,25 @@ def build_trainer(params: KtoParams, start: Path, data: Path, checkpoints: Path)
     copy = reference(params, start, made["peft_config"], made["model"])
     collate = verdicts_and_others if params.loss == "kto" else verdicts
     return ready(Trainer(args=config, ref_model=copy, data_collator=collate, **made), params)
+
+
+def advice(params: KtoParams, desirable: Sequence[bool]) -> str | None:
+    """What to say of weights that the paper advises against (its section 4.2).
+
+    The good answers together are to weigh as much as the bad ones, up to a third more.
+    """
+    good, bad = sum(desirable), len(desirable) - sum(desirable)
+    weights = params.desirable_weight * good, params.undesirable_weight * bad
+    if not good or not bad:
+        return (
+            f"{params.key}.data: all answers are {'good' if good else 'bad'} ones; kto needs both"
+        )
+    if 0.99 * weights[1] <= weights[0] <= 1.01 * weights[1] * 4 / 3:
+        return None
+    return (
+        f"{params.key}.desirable_weight: {good} answers are good and {bad} are not;"
+        f" {bad / good:.3g} x undesirable_weight has them weigh as much"
+    )
 
 
 def verdicts(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, get_args
 
 import pytest
@@ -12,11 +13,14 @@ from torch.nn.functional import logsigmoid
 
 from finery.models.load import load_model
 from finery.params.methods.dpo import SMOOTHED, Loss
+from finery.training import tuners
 from finery.training.methods.dpo import build_trainer
 from finery.training.preferences import HeadError, pairs, reference
 from tests.preferences import logps, moved, samples, write_samples
 from tests.steps import step
 
+TUNERS = sorted(module.name for module in iter_modules(tuners.__path__))
+NEEDED = {"expansion": {"blocks": 1}}
 ROWS = 5
 BETA, SMOOTHING, TAU = 0.3, 0.1, 0.05
 
@@ -166,6 +170,25 @@ def test_a_copy_is_made_where_the_model_without_its_adapter_is_not_its_start(
     with torch.no_grad(), with_adapter.disable_adapter():
         expected, found = start(ids).logits, (copy or with_adapter)(ids).logits
     assert torch.equal(expected, found)
+
+
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_whatever_is_trained_the_reference_is_the_start(
+    tuner: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    trainer = built(tiny_model, tmp_path, tuner={"type": tuner} | NEEDED.get(tuner, {}))
+    generator, rows = torch.Generator().manual_seed(0), samples("dpo", ROWS)
+    for weight in trainer.model.parameters():
+        if weight.requires_grad:
+            weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+    start, batch = load_model(tiny_model, "float32"), trainer.data_collator(rows)
+    found = trainer.compute_ref_log_probs(trainer.ref_model or trainer.model, batch)
+    with torch.no_grad():
+        for side, sums in zip(("", "rejected_"), found, strict=True):
+            given = [(row[f"{side}input_ids"], row[f"{side}labels"]) for row in rows]
+            expected = torch.stack([logps(start, *each).sum() for each in given])
+            torch.testing.assert_close(sums.double(), expected, atol=1e-3, rtol=1e-6)
+    assert abs(loss_of(trainer, rows) - math.log(2)) > 1e-4
 
 
 def test_the_head_takes_no_adapter_and_no_single_tokens(tiny_model: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from finery.models.load import load_model
-from finery.training.methods.kto import build_trainer, verdicts_and_others
+from finery.training.methods.kto import advice, build_trainer, verdicts_and_others
 from tests.preferences import IGNORED, logps, moved, samples, write_samples
 from tests.steps import step
 
@@ -98,3 +98,20 @@ def test_other_answers_are_made_where_a_loss_asks_for_them(
     assert "KL_input_ids" in built(tiny_model, tmp_path / "kto").data_collator(rows)
     without = built(tiny_model, tmp_path / "apo", loss="apo_zero_unpaired")
     assert "KL_input_ids" not in without.data_collator(rows)
+
+
+@pytest.mark.parametrize(("verdicts", "weights", "said"), [
+    ([True] * 4 + [False] * 4, {}, None),
+    ([True] * 5 + [False] * 4, {}, None),
+    ([True] * 4 + [False] * 2, {"undesirable_weight": 2.0}, None),
+    ([True] * 2 + [False] * 6, {"desirable_weight": 3.0}, None),
+    ([True] * 2 + [False] * 6, {}, "desirable_weight: 2 answers are good and 6 are not; 3 x un"),
+    ([True] * 6 + [False] * 2, {}, "desirable_weight: 6 answers are good and 2 are not; 0.333 x"),
+    ([True] * 6, {}, "data: all answers are good ones; kto needs both"),
+    ([False] * 6, {}, "data: all answers are bad ones; kto needs both"),
+])  # fmt: skip
+def test_weights_that_the_paper_advises_against_are_said(
+    verdicts: list[bool], weights: dict[str, float], said: str | None
+) -> None:
+    found = advice(step(method="kto", **weights), verdicts)
+    assert found == said if said is None else str(found).startswith(f"train.sft.{said}")
