@@ -13,6 +13,7 @@ from finery.training.checkpoints import last_good, train_from
 from finery.training.errors import training_errors
 from finery.training.loss import last_losses, write_csv, write_png
 from finery.training.prepared import refuse_other_kinds, validated
+from finery.training.principal import principal_parts
 from finery.training.schedule import refuse_unwatched
 from finery.training.start import built
 from finery.training.turn_ends import turn_ends
@@ -34,7 +35,6 @@ def train(
     """Train on `data` what the step's tuner says of the model `start`, or on top of it.
 
     Goes on from the last checkpoint if there is one. `adapter` gets what was trained alone.
-
     `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the losses of what
     is kept, and how often it ends its turns.
     """
@@ -43,7 +43,7 @@ def train(
     refuse_unwatched(params, validated(data))
     be_quiet()
     trainer = built(params, start, data, checkpoints)
-    begun = fingerprints(trainer.model)
+    begun, principal = fingerprints(trainer.model), principal_parts(trainer.model)
     resumed = last_good(checkpoints)
     if resumed:
         print(f"resuming from {resumed.name}")
@@ -56,7 +56,7 @@ def train(
     summary = {"steps": trainer.state.global_step} | ({"best_step": kept} if kept else {})
     trained = policy_of(start)
     summary |= last_losses(log, kept) | turn_ends(trainer, trained, data, params.key)
-    save_trained(trainer.model, params, trained, adapter)
+    save_trained(trainer.model, params, trained, adapter, principal)
     record = {"method": params.method, "tuner": params.tuner.type, "metrics": summary}
     if params.rope_scaling:
         record |= {"rope_scaling": params.rope_scaling.model_dump()}

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from finery import lineage
 from finery.errors import UserError
@@ -23,14 +23,35 @@ class AdapterError(UserError):
 class Config(BaseModel):
     """What merging reads of adapter_config.json; PEFT knows the rest."""
 
-    peft_type: Literal["LORA"]
+    peft_type: Literal[
+        "LORA", "ADALORA", "BOFT", "FOURIERFT", "HRA", "IA3", "LN_TUNING", "LOHA", "LOKR", "MISS",
+        "OFT", "RANDLORA", "VERA",
+    ]  # fmt: skip
     base_model_name_or_path: str | None = None
-    r: Annotated[int, Field(ge=1, strict=True)] = 8
+    r: Annotated[int, Field(ge=0, strict=True)] = 8
     lora_alpha: Number = 8
     lora_dropout: Annotated[Number, Field(ge=0, le=1)] = 0
     target_modules: str | list[str] | None = None
-    rank_pattern: dict[str, Annotated[int, Field(ge=1, strict=True)]] = {}
-    alpha_pattern: dict[str, Number] = {}
+    rank_pattern: dict[str, Annotated[int, Field(ge=1, strict=True)]] | None = None
+    alpha_pattern: dict[str, Number] | None = None
+    init_lora_weights: bool | str = True
+    layer_replication: Any = None
+
+    @field_validator("init_lora_weights")
+    @classmethod
+    def _begins_anywhere(cls, value: bool | str) -> bool | str:
+        if isinstance(value, str) and value not in ("gaussian", "orthogonal"):
+            raise ValueError(
+                f"{value} begins as a part of the model, which is computed anew where it is loaded,"
+                " and not the same; convert it to plain LoRA"
+            )
+        return value
+
+    @field_validator("layer_replication")
+    @classmethod
+    def _has_the_layers_of_the_model(cls, value: Any) -> None:
+        if value is not None:
+            raise ValueError("replicated layers share weights, and cannot be merged apart")
 
 
 class OwnTuner(BaseModel, extra="allow"):

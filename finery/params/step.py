@@ -10,14 +10,42 @@ from finery.params.engine import EngineParams
 from finery.params.optimization import OptimizationParams
 from finery.params.pace import PaceParams
 from finery.params.schedulers import WATCHING
+from finery.params.tuners.adalora import AdaloraParams
+from finery.params.tuners.boft import BoftParams
 from finery.params.tuners.expansion import ExpansionParams
+from finery.params.tuners.fourierft import FourierftParams
 from finery.params.tuners.freeze import FreezeParams
 from finery.params.tuners.full import FullParams
+from finery.params.tuners.hra import HraParams
+from finery.params.tuners.ia3 import Ia3Params
+from finery.params.tuners.ln_tuning import LnTuningParams
+from finery.params.tuners.loha import LohaParams
+from finery.params.tuners.lokr import LokrParams
 from finery.params.tuners.lora import LoraParams
+from finery.params.tuners.miss import MissParams
+from finery.params.tuners.oft import OftParams
+from finery.params.tuners.randlora import RandloraParams
+from finery.params.tuners.vera import VeraParams
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Tuner = Annotated[
-    LoraParams | FreezeParams | FullParams | ExpansionParams, Field(discriminator="type")
+    LoraParams
+    | AdaloraParams
+    | BoftParams
+    | ExpansionParams
+    | FourierftParams
+    | FreezeParams
+    | FullParams
+    | HraParams
+    | Ia3Params
+    | LnTuningParams
+    | LohaParams
+    | LokrParams
+    | MissParams
+    | OftParams
+    | RandloraParams
+    | VeraParams,
+    Field(discriminator="type"),
 ]
 
 

@@ -6,12 +6,20 @@ from typing import Any
 
 from finery.params.step import StepParams
 from finery.training.own_weights import save_own_weights
+from finery.training.principal import make_plain
 
 
-def save_trained(model: Any, params: StepParams, start: Path, folder: Path) -> None:
-    """Write what the step's tuner has trained on the model `start`, and nothing else of it."""
+def save_trained(
+    model: Any, params: StepParams, start: Path, folder: Path, principal: dict[str, Any]
+) -> None:
+    """Write what the step's tuner has trained on the model `start`, and nothing else of it.
+
+    `principal` is what `principal_parts` gave before the first step.
+    """
     if hasattr(model, "peft_config"):
         save_adapter(model, start, folder)
+        if principal:
+            make_plain(model, principal, folder)
     else:
         save_own_weights(model, params.tuner.model_dump(), start, folder)
 
@@ -19,15 +27,16 @@ def save_trained(model: Any, params: StepParams, start: Path, folder: Path) -> N
 def save_adapter(model: Any, base: Path, folder: Path) -> None:
     """Write adapter_model.safetensors and adapter_config.json, the same bytes for the same weights.
 
-    PEFT keeps the target modules in a set, whose order changes from process to process, and adds
-    a model card that says nothing yet: the order is fixed here and the card left out.
+    PEFT keeps names of modules in sets, whose order changes from process to process, and adds a
+    model card that says nothing yet: the order is fixed here and the card left out.
     """
     model.save_pretrained(folder, safe_serialization=True)
     (folder / "README.md").unlink(missing_ok=True)
     file = folder / "adapter_config.json"
     config = json.loads(file.read_text())
-    if isinstance(config["target_modules"], list):
-        config["target_modules"].sort()
+    for value in config.values():
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            value.sort()
     config["base_model_name_or_path"] = base.as_posix()
     file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     for weights in folder.glob("*.safetensors"):

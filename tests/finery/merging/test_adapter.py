@@ -123,7 +123,16 @@ CASES = {
     "empty": (written(CONFIG, b""), f"adapter/{CONFIG}: not JSON ("),
     "a list": (written(CONFIG, b"[]"), f"adapter/{CONFIG}: not a JSON object{AGAIN}"),
     "nothing in it": (written(CONFIG, b"{}"), f"adapter/{CONFIG}: peft_type: Field required"),
-    "another tuner": (configured(peft_type="IA3"), f"adapter/{CONFIG}: peft_type: Input should be"),
+    "another tuner": (
+        configured(peft_type="PROMPT_TUNING"), f"adapter/{CONFIG}: peft_type: Input should be"),
+    "another tuner's weights": (
+        configured(peft_type="IA3", feedforward_modules=[]), "adapter does not fit base"),
+    "computed anew": (
+        configured(init_lora_weights="pissa_niter_4"),
+        f"adapter/{CONFIG}: init_lora_weights: Value error, pissa_niter_4 begins as a part of"),
+    "layers of layers": (
+        configured(layer_replication=[[0, 2], [1, 2]]),
+        f"adapter/{CONFIG}: layer_replication: Value error, replicated layers share weights"),
     "a rank in words": (configured(r="four"), f"adapter/{CONFIG}: r: Input should be a valid int"),
     "alpha is NaN": (
         configured(lora_alpha=float("nan")),

@@ -1,0 +1,12 @@
+"""A few frequencies a layer."""
+
+from pathlib import Path
+
+from .learning import LINEAR, learn
+
+
+def test_every_linear_layer_learns(tiny_model: Path, tmp_path: Path):
+    learnt = learn(
+        {"type": "fourierft", "n_frequency": 100}, tiny_model, tmp_path, learning_rate=0.1
+    )
+    assert learnt.changed == LINEAR

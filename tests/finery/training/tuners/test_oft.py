@@ -1,0 +1,10 @@
+"""Rotations in blocks."""
+
+from pathlib import Path
+
+from .learning import LINEAR, learn
+
+
+def test_every_linear_layer_learns(tiny_model: Path, tmp_path: Path):
+    learnt = learn({"type": "oft", "block_size": 16}, tiny_model, tmp_path)
+    assert learnt.changed == LINEAR
