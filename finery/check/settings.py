@@ -8,8 +8,8 @@ from finery.check.facts import read_model
 from finery.check.group_size import group_size_problem
 from finery.check.model import model_problems, odd_files
 from finery.check.positions import position_problem
-from finery.check.target_modules import target_problems
 from finery.check.template import template_problems
+from finery.check.tuner import tuner_problems
 from finery.errors import UserError
 from finery.models.chat_template import (
     ChatTemplateError,
@@ -23,7 +23,7 @@ from finery.models.jinja import unknown_keywords
 from finery.models.load import cpu_has_bf16
 from finery.models.tokens import Tokens, read_tokens
 from finery.params.schema import Params, ParamsError, load
-from finery.params.train import stretched
+from finery.params.train import before, stretched
 
 BASE = Path("models/base")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
@@ -134,12 +134,18 @@ def _compared(params: Params, folder: Path) -> list[str]:
         if not too_long and (too_long := position_problem(model, data.cutoff_len + answers)):
             key = f"{step.key}.max_completion_length"
             problems.append(f"{key}: with {data.key('cutoff_len')}, {too_long} in all")
-        targets = target_problems(model, getattr(step.tuner, "target_modules", "all-linear"))
-        problems += [f"{step.key}.tuner.target_modules: {problem}" for problem in targets]
+        unfit = tuner_problems(model, step.tuner, _blocks_put_in(params, name))
+        problems += [f"{step.key}.tuner.{problem}" for problem in unfit]
     for name in ("gptq", "awq"):
         if problem := group_size_problem(model, getattr(params.quantize, name).group_size):
             problems.append(f"quantize.{name}.group_size: {problem}")
     return list(dict.fromkeys(problems))
+
+
+def _blocks_put_in(params: Params, name: str) -> int:
+    """How many blocks the steps before one have put into the model."""
+    earlier = (params.train[step].tuner for step in before(params.train, name))
+    return sum(getattr(tuner, "blocks", 0) for tuner in earlier)
 
 
 def _template_problems(params: Params, folder: Path, tokens: Tokens) -> list[str]:

@@ -18,16 +18,33 @@ def target_problems(model: Model, targets: str | list[str]) -> list[str]:
     if isinstance(targets, str) or not model.tensors:
         return []
     names = {name.rpartition(".")[0] for name in model.tensors}
-    layers = {name.rpartition(".")[0] for name, t in model.tensors.items() if len(t["shape"]) == 2}
-    layers |= {"lm_head"} if model.tied else set()
-    found = [_problem(model, target, names, layers) for target in targets]
+    found = [_problem(model, target, names, layers_of(model)) for target in targets]
     return [problem for problem in found if problem]
 
 
+def layers_of(model: Model) -> set[str]:
+    """The names of the linear layers, and of the tables at both ends."""
+    layers = {name.rpartition(".")[0] for name, t in model.tensors.items() if len(t["shape"]) == 2}
+    return layers | ({"lm_head"} if model.tied else set())
+
+
+def shares_a_table(model: Model, target: str) -> bool:
+    """Whether a name is of an end of the model whose table is that of the other end, too."""
+    tables = {name for name in layers_of(model) & {*model.embeddings, "lm_head"}}
+    return model.tied and any(matches(name, target) for name in tables)
+
+
+def matches(name: str, target: str) -> bool:
+    """Whether PEFT takes the module `name` for `target`, in part or whole.
+
+    A checkpoint may lack the first part of a name.
+    """
+    return name == target or name.endswith(f".{target}") or target.endswith(f".{name}")
+
+
 def _problem(model: Model, target: str, names: set[str], layers: set[str]) -> str | None:
-    matched = {name for name in layers if _matches(name, target)}
-    tables = matched & {*model.embeddings, "lm_head"}
-    if tables and model.tied:
+    matched = {name for name in layers if matches(name, target)}
+    if shares_a_table(model, target):
         return (
             f"{target} shares one table with the other end of {model.folder} (tied embeddings), and"
             f" a merge would change both; leave it out; there are {_choices(model)}"
@@ -41,10 +58,6 @@ def _problem(model: Model, target: str, names: set[str], layers: set[str]) -> st
     near = get_close_matches(target, _last_parts(layers - _tables(model)), n=2)
     meant = f"did you mean {' or '.join(near)}?" if near else f"there are {_choices(model)}"
     return f"{target} {what} of {model.folder}; {meant}"
-
-
-def _matches(name: str, target: str) -> bool:
-    return name == target or name.endswith(f".{target}") or target.endswith(f".{name}")
 
 
 def _is_part(names: set[str], target: str) -> bool:

@@ -8,18 +8,20 @@ from finery.params.methods.dpo import SMOOTHED
 from finery.params.optimizers import MUON, PROJECTING, UNDECAYED, UNSCHEDULED
 from finery.params.schedulers import WATCHING
 from finery.params.step import StepParams
+from finery.params.tuners.lora import LoraParams
 
 PAIRS = ("dpo", "orpo", "simpo", "cpo", "reward")
 REFERENCED = ("dpo", "kto")
+UNGROUPED = (*PROJECTING, "lomo", MUON)
 WHOLE = ("full", "freeze", "expansion")
 
 
 @dataclass(frozen=True)
 class Combination:
-    """A setting with a value that some methods cannot have, why, and what to do."""
+    """A setting with a value that some methods, or tuners, cannot have, why, and what to do."""
 
-    methods: tuple[str, ...]
-    """None: whatever the method, another setting is what it does not go with."""
+    of: tuple[str, ...]
+    """Methods, or types of tuners; none: whatever the method, another setting is what it does not go with."""
     key: str
     """Of the setting, within the step."""
     value: str
@@ -31,8 +33,8 @@ class Combination:
     @property
     def row(self) -> str:
         """As docs/training.md has it."""
-        methods = ", ".join(f"`{name}`" for name in self.methods) or "any"
-        return f"| {methods} | `{self.key}`: {self.value} | {self.reason}; {self.instead} |"
+        names = ", ".join(f"`{name}`" for name in self.of) or "any"
+        return f"| {names} | `{self.key}`: {self.value} | {self.reason}; {self.instead} |"
 
 
 COMBINATIONS = (
@@ -130,6 +132,36 @@ COMBINATIONS = (
             ("lr_scheduler_type", " or ".join(WATCHING)),
         )
     ),
+    Combination(
+        ("lora",), "tuner.dropout", "above 0, with target_parameters",
+        lambda step, data: bool(step.tuner.target_parameters and step.tuner.dropout),
+        "a parameter is changed where it is, not what goes into it", "set it to 0",
+    ),
+    Combination(
+        ("lora",), "tuner.use_dora", "true, with target_parameters",
+        lambda step, data: bool(step.tuner.target_parameters and step.tuner.use_dora),
+        "PEFT knows DoRA of layers alone", "set it to false",
+    ),
+    Combination(
+        ("lora",), "tuner.init", "pissa or olora, with target_parameters",
+        lambda step, data: bool(step.tuner.target_parameters and step.tuner.is_principal),
+        "PEFT takes them out of layers alone", "set it to default",
+    ),
+    Combination(
+        ("lora",), "tuner.init", "orthogonal, with an odd rank",
+        lambda step, data: step.tuner.init == "orthogonal" and _is_any_odd(step.tuner),
+        "A and B take half of the directions each", "take an even rank",
+    ),
+    Combination(
+        ("lora",), "tuner.loraplus_lr_ratio", f"with the optimizer {', '.join(UNGROUPED)}",
+        lambda step, data: step.tuner.loraplus_lr_ratio is not None and step.optim in UNGROUPED,
+        "it has groups of weights of its own, or none", "take adamw_torch, or leave it out",
+    ),
+    Combination(
+        ("hra",), "tuner.rank", "odd",
+        lambda step, data: step.tuner.rank % 2 == 1,
+        "its reflections begin in pairs that undo each other", "take an even rank",
+    ),
 )  # fmt: skip
 
 
@@ -137,9 +169,28 @@ def _validates(data: DataParams) -> bool:
     return bool(data.val_size or data.eval_dataset)
 
 
+NOT_OFFERED = {
+    "layer_replication": "its layers share their weights, so that a merge changes each other's;"
+    " new blocks of their own are tuner.type: expansion",
+    "lora_bias": "most models' layers have no bias that it could be merged into",
+    "bias": "what a merge does with it is left open; train norms by ln_tuning, or use lora alone",
+    "trainable_token_indices": "name embed_tokens in modules_to_save, which trains all of them",
+    "loftq_config": "it needs a CUDA GPU; quantize the base and take init: pissa",
+    "eva_config": "it needs a pass over the data of its own; take init: pissa",
+    "corda_config": "PEFT cannot load what it has trained; take init: pissa",
+    "lora_ga_config": "it needs a pass over the data of its own; take init: pissa",
+}
+"""Settings of PEFT's that a tuner has not here, and why: none of them is missed in silence."""
+
+
+def _is_any_odd(tuner: LoraParams) -> bool:
+    return any(rank % 2 for rank in (tuner.rank, *tuner.rank_pattern.values()))
+
+
 def refused(step: StepParams, data: DataParams) -> Iterator[str]:
     """A line for each combination of the table that a step has; `data` is as the step has it."""
     for each in COMBINATIONS:
-        if step.method in (each.methods or (step.method,)) and each.found(step, data):
-            with_it = f"does not go with {step.method}: " if each.methods else ""
+        name = next((n for n in (step.method, step.tuner.type) if n in each.of), None)
+        if (name or not each.of) and each.found(step, data):
+            with_it = f"does not go with {name}: " if name else ""
             yield f"{step.key}.{each.key}: {each.value}: {with_it}{each.reason}; {each.instead}"

@@ -14,6 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
 from finery.errors import UserError
+from finery.params.combinations import NOT_OFFERED
 from finery.params.place import Place
 from finery.params.recipe import Recipe
 from finery.params.release import ReleaseParams
@@ -172,5 +173,7 @@ def _suggestion(place: Place) -> str:
     known = place.siblings
     if not known:
         return ""
+    if why := NOT_OFFERED.get(place.location[-1]):
+        return f"; it is not offered: {why}"
     near = difflib.get_close_matches(str(place.location[-1]), known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"

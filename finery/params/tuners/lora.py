@@ -31,3 +31,8 @@ class LoraParams(PlacedParams):
     """How many times the learning rate B has (LoRA+, Hayou et al. 2024, arXiv:2402.12354)."""
     target_parameters: list[str] = []
     """Parameters that are no layers, as experts have them, such as [mlp.experts.down_proj]."""
+
+    @property
+    def is_principal(self) -> bool:
+        """Whether it begins as a part of the model, which is taken out of that."""
+        return self.init.startswith(("pissa", "olora"))

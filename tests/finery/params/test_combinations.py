@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from finery.params.combinations import COMBINATIONS
+from finery.params.combinations import COMBINATIONS, NOT_OFFERED
 from finery.params.schema import ParamsError, load
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs/training.md").read_text(encoding="utf-8")
 REWARDED = {"train": ["p"], "reward_functions": ["rewards.py:f"]}
+EXPERTS = {"target_parameters": ["mlp.experts.down_proj"]}
 UNSEEN = {"train": ["p"], "val_size": 0}
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(
@@ -53,6 +54,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("sft", {"early_stopping_patience": 2, "data": UNSEEN}, "early_stopping_patience: set, with"),
     ("dpo", {"load_best_model_at_end": True, "data": UNSEEN}, "load_best_model_at_end: true, with"),
     ("sft", {"lr_scheduler_type": "greedy", "data": UNSEEN}, "lr_scheduler_type: reduce_lr_on_pl"),
+    ("orpo", {"tuner": EXPERTS | {"dropout": 0.1}}, "tuner.dropout: above 0, with target_param"),
+    ("orpo", {"tuner": EXPERTS | {"use_dora": True}}, "tuner.use_dora: true, with target_param"),
+    ("orpo", {"tuner": EXPERTS | {"init": "pissa"}}, "tuner.init: pissa or olora, with target_"),
+    ("orpo", {"tuner": EXPERTS | {"init": "olora"}}, "tuner.init: pissa or olora, with target_"),
+    ("orpo", {"tuner": {"init": "orthogonal", "rank": 5}}, "tuner.init: orthogonal, with an odd"),
+    ("orpo", {"tuner": {"init": "orthogonal", "rank_pattern": {"q_proj": 3}}},
+     "tuner.init: orthogonal, with an odd rank: does not go with lora: A and B take half"),
+    ("orpo", {"tuner": {"loraplus_lr_ratio": 16}, "optim": "muon"},
+     "tuner.loraplus_lr_ratio: with the optimizer galore_adamw, galore_adafactor, apollo_adamw"),
+    ("orpo", {"tuner": {"type": "hra", "rank": 7}}, "tuner.rank: odd: does not go with hra"),
 ]  # fmt: skip
 TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("orpo", {"tuner": {"dropout": 0.1}}),
@@ -70,6 +81,17 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("sft", {"optim": "lomo", "gradient_accumulation_steps": 1}),
     ("sft", {"optim": "galore_adamw", "optim_target_modules": ["q_proj"]}),
     ("sft", {"warmup_steps": 3}),
+    ("orpo", {"tuner": EXPERTS}),
+    ("orpo", {"tuner": {"init": "pissa", "use_dora": True, "dropout": 0.1}}),
+    (
+        "orpo",
+        {
+            "tuner": {"loraplus_lr_ratio": 16},
+            "optim": "schedule_free_adamw",
+            "lr_scheduler_type": "constant",
+        },
+    ),
+    ("orpo", {"tuner": {"type": "hra", "rank": 6}}),
     ("sft", {"early_stopping_patience": 2, "lr_scheduler_type": "greedy"}),
     ("sft", {"early_stopping_patience": 2, "data": UNSEEN | {"eval_dataset": ["q"]}}),
 ]
@@ -106,11 +128,22 @@ def test_each_combination_is_tried_above_and_stands_in_the_docs() -> None:
         assert each.row in DOCS
         said = f"{each.key}: {each.value}"
         tried = {
-            method
-            for method, _, line in REFUSED
+            name
+            for method, own, line in REFUSED
+            for name in (method, own.get("tuner", {}).get("type", "lora"))
             if line.startswith(said) or said.startswith(line.split(": does")[0].rstrip(": "))
         }
-        assert tried >= set(each.methods) and tried, said
+        assert tried >= set(each.of) and tried, said
+
+
+@pytest.mark.parametrize("name", NOT_OFFERED)
+def test_what_peft_has_and_is_not_offered_is_no_unknown_key(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ParamsError) as caught:
+        load(written(tmp_path, "orpo", {"tuner": {name: 1}}))
+    (line,) = caught.value.problems
+    said = f"train.second.tuner.{name}: unknown key; it is not offered: {NOT_OFFERED[name]}"
+    assert line.endswith(said)
+    assert f"| `{name}` | {NOT_OFFERED[name]} |" in DOCS
 
 
 @pytest.mark.parametrize(("loss", "said"), [
