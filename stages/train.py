@@ -35,6 +35,7 @@ def train(
     """Train on `data` what the step's tuner says of the model `start`, or on top of it.
 
     Goes on from the last checkpoint if there is one. `adapter` gets what was trained alone.
+
     `loss` is a CSV with a row a logged step, `plot` the same as PNG, `metrics` the losses of what
     is kept, and how often it ends its turns.
     """

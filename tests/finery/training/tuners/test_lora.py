@@ -64,9 +64,8 @@ def test_b_learns_faster_by_loraplus(tiny_model: Path, tmp_path: Path):
     data = samples(tmp_path / "data")
     tuner = {"type": "lora", "rank": 2, "loraplus_lr_ratio": 8}
     trainer = built(step(**SETTINGS | {"tuner": tuner}), tiny_model, data, tmp_path / "checkpoints")
-    rates = {
-        id(w): group["lr"] for group in trainer.optimizer.param_groups for w in group["params"]
-    }
+    groups = trainer.optimizer.param_groups
+    rates = {id(weight): group["lr"] for group in groups for weight in group["params"]}
     found = {name: rates[id(w)] for name, w in trainer.model.named_parameters() if w.requires_grad}
     assert len(found) == 28
     for name, rate in found.items():
@@ -76,8 +75,8 @@ def test_b_learns_faster_by_loraplus(tiny_model: Path, tmp_path: Path):
 def test_the_experts_of_a_model(tmp_path: Path):
     experts = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
     learnt = learn(
-        {"type": "lora", "rank": 2, "target_modules": ["q_proj"], "target_parameters": experts},
-        mixture(tmp_path / "base"), tmp_path,
+        {"type": "lora", "rank": 8, "target_modules": ["q_proj"], "target_parameters": experts},
+        mixture(tmp_path / "base"), tmp_path, learning_rate=0.03, num_train_epochs=6,
     )  # fmt: skip
     names = [f"model.layers.0.{name}" for name in (*experts, "self_attn.q_proj.weight")]
     assert learnt.changed == set(names)
