@@ -21,7 +21,7 @@ class Combination:
     """A setting with a value that some methods, or tuners, cannot have, why, and what to do."""
 
     of: tuple[str, ...]
-    """Methods, or types of tuners; none: whatever the method, another setting is what it does not go with."""
+    """Methods, or types of tuners; none: whatever they are, it is another setting that does not."""
     key: str
     """Of the setting, within the step."""
     value: str
