@@ -15,6 +15,7 @@ from finery.errors import UserError
 from finery.params.optimizers import UNSCHEDULED, WORKING
 from finery.params.schedulers import SCHEDULERS
 from finery.training.supervised import supervised
+from tests.preferences import KINDS, samples, write_samples
 from tests.resuming import differences, trained
 from tests.steps import step
 
@@ -218,6 +219,28 @@ def test_a_schedule_free_optimizer_warms_up_over_steps_not_over_a_share_of_one(
     )
     trainer.train()
     assert trainer.optimizer.param_groups[0]["warmup_steps"] == 3  # of 6
+
+
+@pytest.mark.parametrize(("method", "metric"), [
+    ("dpo", "eval_b_loss"), ("reward", "eval_accuracy"),
+    pytest.param("orpo", "eval_loss", marks=pytest.mark.slow),
+    pytest.param("kto", "eval_loss", marks=pytest.mark.slow),
+])  # fmt: skip
+def test_preferences_are_watched_by_dataset_and_kept_at_their_best(
+    method: str, metric: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    kind, data = KINDS.get(method, "preference"), write_samples(tmp_path / "data", method, 12)
+    held = [row | {"dataset": "ab"[n % 2]} for n, row in enumerate(samples(method, 6, seed=6))]
+    write_parquet(data / "validation.parquet", kind, held)
+    given = BASIC | {"num_train_epochs": 2, "load_best_model_at_end": True, "learning_rate": 0.05}
+    params = step(**given | {"method": method, "metric_for_best_model": metric})
+    trained(params, tiny_model, data, tmp_path / "out", tmp_path / "kept")
+    made = json.loads((tmp_path / "out/m.json").read_text())
+    looks = column(tmp_path / "out/l.csv", metric)
+    best = max(looks) if metric == "eval_accuracy" else min(looks)
+    assert len(looks) == 3 and made[metric] == best
+    assert made["best_step"] == 2 * (looks.index(best) + 1)
+    assert made["eval_a_loss"] != made["eval_b_loss"]
 
 
 @pytest.mark.parametrize(("changed", "planned"), [
