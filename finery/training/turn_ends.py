@@ -66,7 +66,8 @@ def turn_ends(trainer: Any, start: Path, data: Path, key: str) -> dict[str, floa
         figures["turn_ends_probability"] = sum(chance for chance, _ in chances) / len(chances)
     figures["answers_ended"] = sum(ended) / len(ended)
     if min(figures.get("turn_ends_predicted", 0), figures["answers_ended"]) < ENOUGH:
-        cause = _cause(turns, trainer.processing_class, stops, key)
+        words = trainer.processing_class  # of a model with images, what has the tokenizer
+        cause = _cause(turns, getattr(words, "tokenizer", words), stops, key)
         figures["turns_not_ended"] = f"{_said(figures, len(chances), len(ended))}; {cause}"
         print(f"{key}: the model does not end its turns: {figures['turns_not_ended']}")
     return figures

@@ -16,6 +16,7 @@ from finery.models.tokenizer import load_tokenizer
 SETTINGS = """
 model: {source: path:base}
 data: {test: [asked], dataset_dir: raw, cutoff_len: 40}
+starts: {}
 train:
   sft:
     after: base
