@@ -23,10 +23,10 @@ from rich.console import Console
 from rich.table import Table
 from ruamel.yaml import YAML
 
-from finery.check.batches import prepared_batch
 from finery.check.facts import read_model
-from finery.check.shape import shape
-from finery.check.step_memory import RUNTIME, step_memory
+from finery.check.memory.batches import prepared_batch
+from finery.check.memory.shape import shape
+from finery.check.memory.step import RUNTIME, step_memory
 from finery.params.schema import load
 from finery.stage.allocator import INITIAL
 
@@ -51,6 +51,10 @@ LIBRARIES = "Python and the libraries"
 CASES: dict[str, tuple[dict, int, dict]] = {
     LIBRARIES: (TINY, 16, {"tuner": LORA, "per_device_batch_size": 2}),
     "135M, lora 8, 2 x 128": (SMOLLM2, 128, {"tuner": LORA, "per_device_batch_size": 2}),
+    "135M, lora 8 on nf4, 2 x 128": (
+        SMOLLM2, 128,
+        {"tuner": LORA, "per_device_batch_size": 2, "quantization": {"method": "bnb"}},
+    ),
     "135M, full, 2 x 128": (SMOLLM2, 128, {"tuner": FULL, "per_device_batch_size": 2}),
     "58M, lora 8, 8 x 128": (WIDE, 128, {"tuner": LORA, "per_device_batch_size": 8}),
     "58M, lora 64, 8 x 256": (

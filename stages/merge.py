@@ -44,9 +44,13 @@ def merge(
     carry_along(start, merged)
     if is_scorer(adapter):
         keep_policy(start, merged)
-    record = {"dtype": params.dtype, "fidelity": fidelity}
+    learnt_on = lineage.read(adapter).get(f"train@{step}", {}).get("quantization")
+    said = {"trained_on": learnt_on} if learnt_on else {}
+    if learnt_on:
+        print(f"merged into {start} in full precision; it was trained on it in {learnt_on}")
+    record = said | {"dtype": params.dtype, "fidelity": fidelity}
     lineage.write(merged, [adapter], f"merge@{step}", record)
-    text = to_json(fidelity, indent=2)
+    text = to_json(said | fidelity, indent=2)
     metrics.write_text(text + "\n")
     print(text)
 

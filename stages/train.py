@@ -61,6 +61,8 @@ def train(
     record = {"method": params.method, "tuner": params.tuner.type, "metrics": summary}
     if params.rope_scaling:
         record |= {"rope_scaling": params.rope_scaling.model_dump()}
+    if params.quantization is not None:
+        record["quantization"] = params.quantization.words
     lineage.write(adapter, [start, data], f"train@{step}", record)
     write_csv(log, loss)
     write_png(log, plot)

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import psutil
 
-from finery.check.batches import longest_batch
 from finery.check.facts import read_model
-from finery.check.fitting import Fitting, Plan
+from finery.check.memory.batches import longest_batch
+from finery.check.memory.fitting import Fitting, Plan
+from finery.check.memory.room import Room, main_memory
+from finery.check.memory.shape import Shape, shape
+from finery.check.memory.step import gigabytes
 from finery.check.nvidia import Cards
-from finery.check.room import Room, main_memory
 from finery.check.settings import model_folder
-from finery.check.shape import Shape, shape
-from finery.check.step_memory import gigabytes
 from finery.doctor.finding import Finding, note, ok, problem
 from finery.params.schema import Params
 

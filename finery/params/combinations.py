@@ -39,6 +39,23 @@ class Combination:
 
 COMBINATIONS = (
     Combination(
+        ("reward",), "quantization", "any",
+        lambda step, data: step.quantization is not None,
+        "the head that it begins would be quantized too", "leave it out",
+    ),
+    Combination(
+        (), "quantization", "any, without tuner.type: lora",
+        lambda step, data: step.quantization is not None and step.tuner.type != "lora",
+        "weights in a few bits cannot take small steps, and other adapters are not made for them",
+        "leave it out, or take lora",
+    ),
+    Combination(
+        (), "quantization", "hqq, with target_modules: all-linear",
+        lambda step, data: step.quantization is not None and step.quantization.method == "hqq"
+        and getattr(step.tuner, "target_modules", "") == "all-linear",
+        "PEFT knows its layers by their names alone", "name them, such as [q_proj, v_proj]",
+    ),
+    Combination(
         (*PAIRS, "kto"), "data.packing", "true",
         lambda step, data: data.packing,
         "its samples are compared, each by itself", "set it to false",

@@ -9,8 +9,10 @@ from finery.params.engine import ATTENTION, TRACKERS
 from finery.params.optimizers import PACKAGES, package
 from finery.params.step import StepParams
 
+QUANTIZERS = {"bnb": "bitsandbytes", "torchao": "torchao", "hqq": "hqq"}
 EXTRAS = dict.fromkeys(PACKAGES, "optimizers") | {"liger_kernel": "liger"}
 EXTRAS |= {name: name for name in ("tensorboard", "wandb", "swanlab", "dvclive")}
+EXTRAS |= {"hqq": "quantization"}
 """The extra of pyproject.toml that brings a module."""
 UNPINNED = "no version of it fits the packages in constraints.txt; install one that fits yours"
 OTHERWISE = {"mlflow": UNPINNED, "trackio": UNPINNED}
@@ -50,6 +52,9 @@ def needed(params: StepParams) -> Iterator[tuple[str, str, str]]:
         yield "use_liger_kernel", "true", "liger_kernel"
     for name in params.report_to:
         yield "report_to", name, TRACKERS[name]
+    if params.quantization is not None:
+        method = params.quantization.method
+        yield "quantization.method", method, QUANTIZERS[method]
 
 
 def _how(module: str) -> str:

@@ -9,6 +9,7 @@ from finery.params.data import StepDataParams
 from finery.params.engine import EngineParams
 from finery.params.optimization import OptimizationParams
 from finery.params.pace import PaceParams
+from finery.params.quantization import Quantization
 from finery.params.schedulers import WATCHING
 from finery.params.tuners.adalora import AdaloraParams
 from finery.params.tuners.boft import BoftParams
@@ -74,6 +75,9 @@ class StepParams(OptimizationParams, PaceParams, EngineParams):
     """Datasets to train on, as [identity, handbook]; or a mapping of them, `train`, and of what
     this step has in another way than the section `data`."""
     tuner: Tuner
+    quantization: Quantization | None = None
+    """Hold the model in a few bits while an adapter is trained on it (QLoRA), as {method: bnb};
+    the adapter is merged into the model in full precision."""
     precision: Precision = "auto"
     """auto: bf16 where the GPU has it, otherwise fp32."""
     seed: Annotated[int, Field(ge=0)] = 42

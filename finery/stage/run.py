@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 
 import psutil
 
-from finery.check.fitting import refuse_what_cannot_fit
-from finery.check.room import room
+from finery.check.memory.fitting import refuse_what_cannot_fit
+from finery.check.memory.room import room
 from finery.check.settings import check
 from finery.errors import PipelineError, UserError
 from finery.params.data import DataParams

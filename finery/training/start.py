@@ -10,6 +10,7 @@ from finery.params.step import StepParams
 from finery.training.engine import model_settings
 from finery.training.equip import equip
 from finery.training.own_weights import train_head
+from finery.training.quantized import in_float32, load_quantized
 
 
 def load_start(params: StepParams, start: Path, dtype: str) -> Any:
@@ -17,6 +18,8 @@ def load_start(params: StepParams, start: Path, dtype: str) -> Any:
     with a head that scores where the step makes a reward model.
     """
     given = model_settings(params, start, dtype)
+    if params.quantization is not None:
+        return load_quantized(params.quantization, start, dtype, **given)
     if params.scores:
         model = load_scorer(start, dtype, params.seed, **given)
     else:
@@ -40,6 +43,8 @@ def built(params: StepParams, start: Path, data: Path, checkpoints: Path) -> Any
     """The Trainer of the step's method, with what its tuner and its settings ask of it."""
     method = import_module(f"finery.training.methods.{params.method}")
     trainer = method.build_trainer(params, start, data, checkpoints)
+    if params.quantization is not None:
+        in_float32(trainer.model)
     if hasattr(tuner := _tuner(params), "attach"):
         tuner.attach(params.tuner, trainer)
     equip(trainer, params)

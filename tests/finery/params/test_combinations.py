@@ -14,11 +14,19 @@ DOCS = (ROOT / "docs/training.md").read_text(encoding="utf-8")
 REWARDED = {"train": ["p"], "reward_functions": ["rewards.py:f"]}
 EXPERTS = {"target_parameters": ["mlp.experts.down_proj"]}
 UNSEEN = {"train": ["p"], "val_size": 0}
+BNB, HQQ = {"method": "bnb"}, {"method": "hqq"}
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(
         (method, {"data": {"train": ["p"], "packing": True}}, "data.packing: true: does not go")
         for method in ("dpo", "kto", "orpo", "simpo", "cpo", "reward")
     ),
+    ("reward", {"quantization": BNB}, "quantization: any: does not go with reward: the head"),
+    *(
+        ("orpo", {"tuner": {"type": tuner}, "quantization": BNB},
+         "quantization: any, without tuner.type: lora: weights in a few bits cannot take")
+        for tuner in ("full", "freeze", "expansion")
+    ),
+    ("orpo", {"quantization": HQQ}, "quantization: hqq, with target_modules: all-linear: PEFT"),
     ("dpo", {"tuner": {"dropout": 0.1}}, "tuner.dropout: above 0: does not go with dpo"),
     ("kto", {"tuner": {"dropout": 0.1}}, "tuner.dropout: above 0: does not go with kto"),
     ("dpo", {"tuner": {"target_modules": ["q_proj", "lm_head"]}},
@@ -69,6 +77,8 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("orpo", {"tuner": {"dropout": 0.1}}),
     ("simpo", {"tuner": {"target_modules": ["q_proj", "lm_head"]}}),
     ("kto", {"per_device_batch_size": 2}),
+    ("dpo", {"quantization": BNB}),
+    ("orpo", {"tuner": {"target_modules": ["q_proj"]}, "quantization": HQQ}),
     ("kto", {"per_device_batch_size": None, "effective_batch_size": 6}),
     ("orpo", {"neftune_noise_alpha": 5.0}),
     ("kto", {"per_device_batch_size": 1, "loss": "apo_zero_unpaired"}),

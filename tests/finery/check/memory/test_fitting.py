@@ -11,18 +11,25 @@ from typing import Any
 import psutil
 import pytest
 
-from finery.check.activations import Batch
-from finery.check.batches import longest_batch, prepared_batch
 from finery.check.facts import read_model
-from finery.check.fitting import CLOSE, NOTHING, FitError, Fitting, Plan, refuse_what_cannot_fit
-from finery.check.room import Room, main_memory
-from finery.check.shape import shape
-from finery.check.step_memory import step_memory
+from finery.check.memory.activations import Batch
+from finery.check.memory.batches import longest_batch, prepared_batch
+from finery.check.memory.fitting import (
+    CLOSE,
+    NOTHING,
+    FitError,
+    Fitting,
+    Plan,
+    refuse_what_cannot_fit,
+)
+from finery.check.memory.room import Room, main_memory
+from finery.check.memory.shape import shape
+from finery.check.memory.step import step_memory
 from finery.data.prepared import write_parquet
 from finery.params.data import DataParams
 from tests.steps import step
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 GB = 10**9
 CONFIG = {
     "model_type": "llama", "vocab_size": 32000, "hidden_size": 2048, "intermediate_size": 5632,
@@ -101,6 +108,33 @@ def test_only_the_layers_that_are_trained_have_gradients(billion: Path) -> None:
     params = step(tuner=tuner, per_device_batch_size=1)
     need = step_memory(form, params, longest_batch(params, 128), half=True, gpu=True)
     assert need.gradients == 22 * 4 * (2048 + 2048) * 4
+
+
+def test_the_parts_of_a_quantized_model(billion: Path) -> None:
+    """Only the linear layers of the blocks are in 4 bits, with a byte and a bit for 64 of them."""
+    form = shape(read_model(billion))
+    assert form.inside == 22 * sum(prod(size) for size in BLOCK.values() if len(size) == 2)
+    params = step(quantization={"method": "bnb"}, per_device_batch_size=1)
+    need = step_memory(form, params, longest_batch(params, 128), half=True, gpu=True)
+    rest = (form.parameters - form.inside) * 2
+    assert need.weights == int(form.inside * (0.5 + (1 + 4 / 256) / 64)) + rest + need.gradients
+
+
+def test_a_model_that_is_quantized_after_it_was_loaded_has_been_whole(billion: Path) -> None:
+    form = shape(read_model(billion))
+    tuner = {"type": "lora", "target_modules": ["q_proj"]}
+    params = step(quantization={"method": "hqq"}, tuner=tuner, per_device_batch_size=1)
+    need = step_memory(form, params, longest_batch(params, 64), half=False, gpu=False)
+    assert need.total == need.runtime + form.parameters * 4
+
+
+def test_few_bits_are_named_where_the_weights_are_what_is_large(billion: Path) -> None:
+    params = step(per_device_batch_size=1, gradient_accumulation_steps=1)
+    plan = Plan(params, longest_batch(params, 128))
+    found = Fitting(plan, shape(read_model(billion)), Room(3 * GB, "this machine"), "")
+    assert found.refused
+    assert found.advice.startswith("it fits with train.sft.quantization: {method: bnb} (")
+    assert "tuner" not in found.advice
 
 
 CHECKPOINTING = "train.sft.gradient_checkpointing: true"

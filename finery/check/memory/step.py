@@ -7,8 +7,8 @@ there; or as the backward pass ends, when all gradients are.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from finery.check.activations import Batch, Trained, activation_bytes, layer_bytes
-from finery.check.shape import Shape
+from finery.check.memory.activations import Batch, Trained, activation_bytes, layer_bytes
+from finery.check.memory.shape import Shape
 from finery.params.step import StepParams
 
 RUNTIME = {"cpu": 700_000_000, "gpu": 600_000_000}
@@ -58,18 +58,21 @@ def step_memory(shape: Shape, params: StepParams, batch: Batch, *, half: bool, g
     weights = _weights(shape, params, trained, value)
     gradients = trained.weights * 4  # what is trained is in float32 in any case
     optimizer = int(trained.weights * _states(params))
-    eager = getattr(params, "attention", None) == "eager"
+    eager = params.attn_implementation == "eager"
     settings = (shape, batch, trained, value, eager)
-    activations = activation_bytes(*settings, params.gradient_checkpointing)
+    every = params.gradient_checkpointing_kwargs.every_n_layers
+    checkpointed = shape.layers // every if params.gradient_checkpointing else 0
+    activations = activation_bytes(*settings, checkpointed)
     head = _head(shape, params, batch, value, gpu)
     runtime = RUNTIME["gpu" if gpu else "cpu"]
     lasting = runtime + weights + optimizer + (gradients if params.batch[1] > 1 else 0)
     table = shape.vocabulary * shape.width * 4 if trained.everything else 0
     at_loss = activations + head
-    at_end = gradients + table + layer_bytes(*settings)
-    return Need(
-        weights, optimizer, gradients, activations, head, runtime, lasting + max(at_loss, at_end)
-    )
+    at_end = gradients + table + layer_bytes(*settings) + _unpacked(shape, params, value)
+    total = lasting + max(at_loss, at_end)
+    if params.quantization is not None and params.quantization.method == "hqq":
+        total = max(total, runtime + shape.parameters * value)  # loaded whole, then quantized
+    return Need(weights, optimizer, gradients, activations, head, runtime, total)
 
 
 def trained_by(shape: Shape, params: StepParams) -> Trained:
@@ -102,16 +105,22 @@ def _weights(shape: Shape, params: StepParams, trained: Trained, value: int) -> 
 
     A model that computes in half precision has copies of what is trained of it.
     """
-    quantization = getattr(params, "quantization", None)
     frozen = shape.parameters - (trained.weights if trained.everything else 0)
     size = frozen * value + trained.weights * 4
-    if quantization is not None:
-        size += int(shape.inside * (quantization.bytes_a_weight - value))
+    if params.quantization is not None:
+        size += int(shape.inside * (params.quantization.bytes_a_weight - value))
     if trained.everything and value < 4:
         size += trained.weights * value
     if params.method == "dpo" and trained.everything:
         size += shape.parameters * value  # the reference
     return size
+
+
+def _unpacked(shape: Shape, params: StepParams, value: int) -> int:
+    """The one linear layer that is not in a few bits, while it is computed with."""
+    if params.quantization is None:
+        return 0
+    return max(rows * columns for rows, columns in shape.linears.values()) * value
 
 
 def _states(params: StepParams) -> float:

@@ -8,10 +8,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
-from finery.check.activations import Batch, activation_bytes
 from finery.check.facts import read_model
-from finery.check.shape import shape
-from finery.check.step_memory import trained_by
+from finery.check.memory.activations import Batch, activation_bytes
+from finery.check.memory.shape import shape
+from finery.check.memory.step import trained_by
 from tests.steps import step
 
 ROWS, LENGTH, LAYERS = 2, 40, 3
@@ -73,7 +73,7 @@ def test_what_is_kept(kind: str, tuner: dict, padded: bool, tmp_path: Path) -> N
         model = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear"))
         model.enable_input_require_grads()
     said = activation_bytes(
-        form, Batch(ROWS, LENGTH, 0, 0, padded), trained_by(form, params), 4, False, False
+        form, Batch(ROWS, LENGTH, 0, 0, padded), trained_by(form, params), 4, False, 0
     )
     assert said == pytest.approx(kept(model, padded), rel=0.08)
 
@@ -89,7 +89,7 @@ def test_what_an_adapter_keeps(targets: Any, dropout: float, tmp_path: Path) -> 
     model.enable_input_require_grads()
     form = shape(read_model(tmp_path))
     said = activation_bytes(
-        form, Batch(ROWS, LENGTH, 0, 0, True), trained_by(form, params), 4, False, False
+        form, Batch(ROWS, LENGTH, 0, 0, True), trained_by(form, params), 4, False, 0
     )
     assert said == pytest.approx(kept(model, True), rel=0.08)
 
@@ -101,7 +101,7 @@ def test_checkpointing_keeps_the_inputs_of_the_layers(tmp_path: Path) -> None:
     batch = Batch(ROWS, LENGTH, 0, 0, False)
     trained = trained_by(form, step(tuner={"type": "full"}))
     inputs = LAYERS * ROWS * LENGTH * WIDTHS["hidden_size"] * 4
-    of_model = activation_bytes(form, batch, trained, 4, False, False)
-    said = activation_bytes(form, batch, trained, 4, False, True)
+    of_model = activation_bytes(form, batch, trained, 4, False, 0)
+    said = activation_bytes(form, batch, trained, 4, False, LAYERS)
     assert said == pytest.approx(inputs + of_model / LAYERS, rel=0.1)
     assert kept(model, False) < of_model / LAYERS  # the layers' own tensors are not kept

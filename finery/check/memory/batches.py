@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from finery import lineage
-from finery.check.activations import Batch
+from finery.check.memory.activations import Batch
 from finery.params.step import StepParams
 
 PAIRED = {"dpo", "orpo", "cpo", "simpo", "reward"}
@@ -15,7 +15,8 @@ IGNORED = -100
 def longest_batch(params: StepParams, cutoff_len: int) -> Batch:
     """Rows of the greatest length, all of it counted: what may come of samples not yet there."""
     rows = params.batch[0] * (2 if params.method in PAIRED else 1)
-    return Batch(rows, cutoff_len, rows * cutoff_len, cutoff_len, padded=rows > 1)
+    length = cutoff_len + _answers(params)
+    return Batch(rows, length, rows * length, length, padded=rows > 1)
 
 
 def prepared_batch(params: StepParams, data: Path, cutoff_len: int) -> Batch:
@@ -35,13 +36,18 @@ def prepared_batch(params: StepParams, data: Path, cutoff_len: int) -> Batch:
     if packed := prepared.get("packed_to"):
         return Batch(rows, packed, rows * packed, packed, padded=True)
     longest = sorted(range(len(lengths)), key=lambda row: -lengths[row])[:taken]
-    length = lengths[longest[0]]
+    length = lengths[longest[0]] + _answers(params)
     if "labels" not in table.column_names:
         return Batch(rows, length, rows * length, length, rows > 1)
     labels = [table["labels"][row].as_py() for row in longest]
     marked = [{at for at, label in enumerate(row) if label != IGNORED} for row in labels]
     counted, columns = sum(map(len, marked)), len(set().union(*marked))
     return Batch(rows, length, counted, columns, rows > 1)
+
+
+def _answers(params: StepParams) -> int:
+    """Tokens that a step of reinforcement learning adds to each prompt."""
+    return getattr(params, "max_completion_length", 0)
 
 
 def _lengths(table: Any, names: list[str]) -> list[int]:

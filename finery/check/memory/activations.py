@@ -7,7 +7,7 @@ Counted are the tensors that autograd saves in the decoder layers of transformer
 
 from dataclasses import dataclass
 
-from finery.check.shape import Shape
+from finery.check.memory.shape import Shape
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,17 @@ def layer_bytes(shape: Shape, batch: Batch, trained: Trained, value: int, eager:
 
 
 def activation_bytes(
-    shape: Shape, batch: Batch, trained: Trained, value: int, eager: bool, checkpointing: bool
+    shape: Shape, batch: Batch, trained: Trained, value: int, eager: bool, checkpointed: int
 ) -> int:
     """Of the whole model at the end of a forward pass.
 
-    With gradient checkpointing: the inputs of all layers, and one layer, computed again.
+    Of the `checkpointed` layers only the inputs, and one of them, computed again.
     """
     a_layer = layer_bytes(shape, batch, trained, value, eager)
     last = batch.tokens * shape.width * (4 + (value if trained.everything else 0))
-    if checkpointing:
-        return shape.layers * batch.tokens * shape.width * value + a_layer + last
-    return shape.layers * a_layer + last
+    inputs = checkpointed * batch.tokens * shape.width * value
+    whole = shape.layers - checkpointed + (1 if checkpointed else 0)
+    return whole * a_layer + inputs + last
 
 
 def _attention(shape: Shape, batch: Batch, value: int, eager: bool) -> int:

@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 
-from finery.check.activations import Batch
-from finery.check.batches import prepared_batch
 from finery.check.facts import read_model
-from finery.check.room import Room
-from finery.check.shape import Shape, shape
-from finery.check.step_memory import Need, gigabytes, step_memory
+from finery.check.memory.activations import Batch
+from finery.check.memory.batches import prepared_batch
+from finery.check.memory.room import Room
+from finery.check.memory.shape import Shape, shape
+from finery.check.memory.step import Need, gigabytes, step_memory
 from finery.errors import UserError
 from finery.models.load import CPU_DTYPE
 from finery.params.data import DataParams
+from finery.params.quantization import BnbParams
 from finery.params.step import StepParams
 from finery.params.tuners.lora import LoraParams
 
@@ -94,7 +95,7 @@ class Fitting:
         """Each change alone and after all that cost less, in the order of their cost."""
         changes: list[Callable[[Plan], Plan]] = [
             self._checkpointed, self._in_smaller_batches, self._in_half_precision, self._by_lora,
-            self._shorter,
+            self._in_few_bits, self._shorter,
         ]  # fmt: skip
         before: list[Callable[[Plan], Plan]] = []
         for change in changes:
@@ -134,6 +135,13 @@ class Fitting:
             return plan
         tuner = LoraParams(type="lora")
         return plan.changed(f"{plan.params.key}.tuner: {{type: lora}}", tuner=tuner)
+
+    def _in_few_bits(self, plan: Plan) -> Plan:
+        params = plan.params
+        if params.quantization is not None or params.tuner.type != "lora" or params.scores:
+            return plan
+        said = f"{params.key}.quantization: {{method: bnb}}"
+        return plan.changed(said, quantization=BnbParams(method="bnb"))
 
     def _shorter(self, plan: Plan) -> Plan:
         """The longest that fits, by halves, or the shortest worth trying."""
