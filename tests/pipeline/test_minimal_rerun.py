@@ -71,7 +71,7 @@ def dataset(name: str) -> Change:
     def edit(project: Project) -> None:
         file = f"data/raw/{name}.json"
         rows = json.loads(project.read(file))
-        rows[1]["chosen" if name == "preferences" else "output"] += " Really."
+        rows[1]["chosen" if "chosen" in rows[1] else "output"] += " Really."
         project.write(file, json.dumps(rows, indent=2))
 
     return Change(f"a row of {name}.json", edit, DATA, FROM_DATA)
@@ -128,6 +128,12 @@ SETTINGS = [
     setting("data.calibration_samples", 8, DATA | PACKAGE, FROM_DATA),
     setting("data.deduplicate", "exact", DATA | PACKAGE, FROM_DATA),
     setting("data.seed", 7, DATA | PACKAGE, FROM_DATA),
+    setting(
+        "starts",
+        {"prod": "release:merged@prod"},
+        {"start@prod"} | PACKAGE,
+        {"start@prod"} | PACKAGE,
+    ),
     setting("train.sft.learning_rate", 0.002, {"train@sft"} | PACKAGE, FROM_TRAIN),
     setting("train.sft.num_train_epochs", 3, {"train@sft"} | PACKAGE, FROM_TRAIN),
     setting("train.sft.per_device_batch_size", 2, {"train@sft"} | PACKAGE, FROM_TRAIN),
@@ -136,7 +142,6 @@ SETTINGS = [
     setting("train.sft.tuner.target_modules", ["q_proj"], {"train@sft"} | PACKAGE, FROM_TRAIN),
     setting("train.sft.data", ["handbook"], {"prepare@sft", "train@sft"} | PACKAGE, FROM_PREPARE),
     setting("train.dpo.beta", 0.5, {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
-    setting("train.dpo.seed", 7, {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
     setting("train.dpo.tuner.rank", 2, {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
     setting(
         "train.dpo.data",
@@ -164,6 +169,7 @@ SETTINGS = [
 DATASETS = [
     dataset("identity"),
     dataset("handbook"),
+    dataset("handbook_preferences"),
     dataset("preferences"),
     dataset("identity_test"),
     dataset("handbook_test"),
@@ -188,6 +194,7 @@ DATASETS = [
 ]
 CODE = [
     code("stages/download.py", {"download"}, ALL),
+    code("stages/start.py", NOTHING, NOTHING),  # here no step goes on from a release
     code("stages/prepare.py", PREPARE, {"prepare@dpo"} | FROM_PREPARE),
     code("stages/prepare_test.py", {"prepare_test"}, {"prepare_test"} | FROM_EVALUATE),
     code("stages/train.py", TRAIN, FROM_TRAIN),
@@ -239,8 +246,8 @@ CODE = [
     code("finery/params/model.py", {"download"} | PACKAGE, ALL),
     code("finery/params/data.py", DATA | TRAIN | PACKAGE, FROM_DATA),
     code("finery/params/train.py", PACKAGE, PACKAGE),
+    code("finery/params/starts.py", PACKAGE, PACKAGE),
     code("finery/params/step.py", TRAIN | PACKAGE, FROM_TRAIN),
-    code("finery/params/place.py", NOTHING, NOTHING),
     code("finery/params/methods/sft.py", {"train@sft"} | PACKAGE, FROM_TRAIN),
     code("finery/params/methods/dpo.py", {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
     code("finery/params/methods/kto.py", PACKAGE, PACKAGE),
