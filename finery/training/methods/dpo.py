@@ -4,6 +4,7 @@ The reference is the model that the step started from: the same weights with the
 or a second copy of them where that is not the same.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ def build_trainer(params: DpoParams, start: Path, data: Path, checkpoints: Path)
         max_length=None,  # prepare has cut the samples
     )
     copy = reference(params, start, made["peft_config"], made["model"])
-    trainer = Trainer(
-        args=config, ref_model=copy, data_collator=lambda rows: masked(pairs(rows)), **made
-    )
-    return ready(trainer, params)
+    return ready(Trainer(args=config, ref_model=copy, data_collator=collate, **made), params)
+
+
+def collate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The better answers, and below them, in the same order, the worse."""
+    return masked(pairs(rows))
