@@ -20,7 +20,13 @@ from tests.preferences import logps, moved, samples, write_samples
 from tests.steps import step
 
 TUNERS = sorted(module.name for module in iter_modules(tuners.__path__))
-NEEDED = {"expansion": {"blocks": 1}}
+TRAINED = {name: {"type": name} for name in TUNERS} | {
+    "expansion": {"type": "expansion", "blocks": 1},
+    "pissa": {"type": "lora", "init": "pissa"},
+    "olora": {"type": "lora", "init": "olora"},
+    "dora": {"type": "lora", "use_dora": True},
+    "with embeddings": {"type": "lora", "modules_to_save": ["embed_tokens"]},
+}
 ROWS = 5
 BETA, SMOOTHING, TAU = 0.3, 0.1, 0.05
 
@@ -172,11 +178,11 @@ def test_a_copy_is_made_where_the_model_without_its_adapter_is_not_its_start(
     assert torch.equal(expected, found)
 
 
-@pytest.mark.parametrize("tuner", TUNERS)
+@pytest.mark.parametrize("tuner", TRAINED.values(), ids=TRAINED)
 def test_whatever_is_trained_the_reference_is_the_start(
-    tuner: str, tiny_model: Path, tmp_path: Path
+    tuner: dict[str, Any], tiny_model: Path, tmp_path: Path
 ) -> None:
-    trainer = built(tiny_model, tmp_path, tuner={"type": tuner} | NEEDED.get(tuner, {}))
+    trainer = built(tiny_model, tmp_path, tuner=tuner)
     generator, rows = torch.Generator().manual_seed(0), samples("dpo", ROWS)
     for weight in trainer.model.parameters():
         if weight.requires_grad:
