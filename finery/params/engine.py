@@ -12,7 +12,7 @@ ATTENTION = {
     "eager": None,
     "sdpa": None,
     "flash_attention_2": "flash_attn",
-    "flash_attention_3": "flash_attn_3",
+    "flash_attention_3": "flash_attn_interface",
 }
 """The implementations of attention, and the modules that they come from."""
 GPU_ONLY = ("flash_attention_2", "flash_attention_3")

@@ -17,7 +17,7 @@ EXTRAS |= {"hqq": "quantization"}
 UNPINNED = "no version of it fits the packages in constraints.txt; install one that fits yours"
 OTHERWISE = {"mlflow": UNPINNED, "trackio": UNPINNED}
 FLASH = "pip install flash-attn --no-build-isolation, next to a CUDA compiler"
-ON_GPUS = ("liger_kernel", "flash_attn", "flash_attn_3")
+ON_GPUS = ("liger_kernel", "flash_attn", "flash_attn_interface")
 """What runs on a GPU alone."""
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Where Linux has NVIDIA's, AMD's and, under Windows, any GPU."""
