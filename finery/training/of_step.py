@@ -27,6 +27,9 @@ class OfStep:
         values = super().set_initial_training_values(args, dataloader)
         refuse_late_stop(self.step, values[-1])
         args.warmup_steps = args.get_warmup_steps(values[-1])
+        for group in self.optimizer.param_groups if self.optimizer is not None else ():
+            if "warmup_steps" in group:  # the tuner has made it, before that was known
+                group["warmup_steps"] = args.warmup_steps
         return values
 
     def create_optimizer(self, model: Any = None) -> Any:

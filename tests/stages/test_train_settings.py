@@ -14,6 +14,7 @@ from finery.data.prepared import write_parquet
 from finery.errors import UserError
 from finery.params.optimizers import UNSCHEDULED, WORKING
 from finery.params.schedulers import SCHEDULERS
+from finery.training.start import built
 from finery.training.supervised import supervised
 from tests.preferences import KINDS, samples, write_samples
 from tests.resuming import differences, trained
@@ -209,16 +210,16 @@ def test_a_schedule_free_optimizer_leaves_the_weights_that_it_stands_for(
     assert trainer.evaluate()["eval_loss"] == pytest.approx(said, abs=1e-6)
 
 
+@pytest.mark.parametrize("more", [{}, {"loraplus_lr_ratio": 4}], ids=["lora", "lora+"])
 def test_a_schedule_free_optimizer_warms_up_over_steps_not_over_a_share_of_one(
-    tiny_model: Path, data: Path, tmp_path: Path
+    more: dict[str, Any], tiny_model: Path, data: Path, tmp_path: Path
 ) -> None:
     changed = {"optim": "schedule_free_sgd", "lr_scheduler_type": "constant"}
     given = {key: value for key, value in BASIC.items() if key != "warmup_steps"}
-    trainer = supervised(
-        step(**given | changed | {"warmup_ratio": 0.4}), tiny_model, data, tmp_path
-    )
+    given |= changed | {"warmup_ratio": 0.4, "tuner": BASIC["tuner"] | more}
+    trainer = built(step(**given), tiny_model, data, tmp_path)
     trainer.train()
-    assert trainer.optimizer.param_groups[0]["warmup_steps"] == 3  # of 6
+    assert {group["warmup_steps"] for group in trainer.optimizer.param_groups} == {3}  # of 6
 
 
 @pytest.mark.parametrize(("method", "metric"), [
