@@ -56,6 +56,25 @@ COMBINATIONS = (
         "PEFT knows its layers by their names alone", "name them, such as [q_proj, v_proj]",
     ),
     Combination(
+        (), "quantization", "bnb in 8 bits, with use_dora",
+        lambda step, data: step.quantization is not None and step.quantization.method == "bnb"
+        and step.quantization.bits == 8 and getattr(step.tuner, "use_dora", False),
+        "PEFT cannot take the lengths of such weights", "set bits to 4, or use_dora to false",
+    ),
+    Combination(
+        (), "quantization", "any, with init: pissa or olora",
+        lambda step, data: step.quantization is not None
+        and getattr(step.tuner, "is_principal", False),
+        "they take a part out of weights that a few bits cannot hold the rest of",
+        "set init to default",
+    ),
+    Combination(
+        (), "quantization", "any, with target_parameters",
+        lambda step, data: step.quantization is not None
+        and bool(getattr(step.tuner, "target_parameters", [])),
+        "a parameter is changed where it is, which a few bits cannot be", "leave one of them out",
+    ),
+    Combination(
         (*PAIRS, "kto"), "data.packing", "true",
         lambda step, data: data.packing,
         "its samples are compared, each by itself", "set it to false",

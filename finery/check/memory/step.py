@@ -7,6 +7,7 @@ there; or as the backward pass ends, when all gradients are.
 from dataclasses import dataclass, replace
 from typing import Any
 
+from finery.check.facts import INPUT, OUTPUT
 from finery.check.memory.activations import Batch, Trained, activation_bytes, layer_bytes
 from finery.check.memory.shape import Shape
 from finery.params.step import StepParams
@@ -19,6 +20,8 @@ STATES = {
     "galore_adamw": 2, "galore_adafactor": 1, "apollo_adamw": 2, "ademamix": 12,
 }  # fmt: skip
 """Bytes that an optimizer keeps for a weight in 4 bytes; two moments if it is not named here."""
+TABLES = INPUT | OUTPUT
+"""Modules of a row a token, by their names."""
 TILE = (4096, 8192)
 """Tokens and words that TRL's kernel has logits of at once."""
 IN_BITS = {"8bit": 2, "4bit": 1}
@@ -78,7 +81,7 @@ def step_memory(shape: Shape, params: StepParams, batch: Batch, *, half: bool, g
 def trained_by(shape: Shape, params: StepParams) -> Trained:
     """Of a tuner that is not one of its own kind here: an adapter of its rank, or of rank 8."""
     tuner: Any = params.tuner
-    names, sizes = frozenset(shape.layer), list(shape.linears.values())
+    names = frozenset(shape.layer)
     if tuner.type == "full":
         return Trained(shape.parameters, True, names)
     if tuner.type in ("freeze", "expansion"):
@@ -88,10 +91,28 @@ def trained_by(shape: Shape, params: StepParams) -> Trained:
         names = frozenset(targets)
     rank = getattr(tuner, "rank", None) or 8
     dropout, dora = bool(getattr(tuner, "dropout", 0)), bool(getattr(tuner, "use_dora", False))
-    trained = Trained(0, False, names, rank, dropout, dora)
-    if not isinstance(targets, str):
-        sizes = [size for name, size in shape.linears.items() if trained.has(name)]
-    return replace(trained, weights=rank * sum(rows + columns for rows, columns in sizes))
+    every = Trained(0, False, names, rank, dropout, dora)
+    weights = sum(
+        _rank(tuner, name, rank) * (rows + columns)
+        for name, (rows, columns) in shape.linears.items()
+        if (isinstance(targets, str) or every.has(name)) and _is_adapted(tuner, name)
+    )
+    whole = set(getattr(tuner, "modules_to_save", ())) & TABLES
+    return replace(every, weights=weights + len(whole) * shape.vocabulary * shape.width)
+
+
+def _rank(tuner: Any, layer: str, rank: int) -> int:
+    patterns = getattr(tuner, "rank_pattern", {}).items()
+    return next((own for name, own in patterns if f".{layer}".endswith(f".{name}")), rank)
+
+
+def _is_adapted(tuner: Any, layer: str) -> bool:
+    """Whether it is none of those that are left out, by name or by the number of their block."""
+    excluded = getattr(tuner, "exclude_modules", ())
+    blocks = getattr(tuner, "layers_to_transform", None)
+    numbers = [int(part) for part in layer.split(".") if part.isdigit()][:1]
+    inside = blocks is None or not numbers or numbers[0] in blocks
+    return inside and not any(f".{layer}".endswith(f".{name}") for name in excluded)
 
 
 def _some_layers(shape: Shape, tuner: Any, names: frozenset[str]) -> Trained:

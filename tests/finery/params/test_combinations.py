@@ -26,6 +26,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
          "quantization: any, without tuner.type: lora: weights in a few bits cannot take")
         for tuner in ("full", "freeze", "expansion")
     ),
+    ("orpo", {"quantization": BNB | {"bits": 8}, "tuner": {"use_dora": True}},
+     "quantization: bnb in 8 bits, with use_dora: PEFT"),
+    ("orpo", {"quantization": BNB, "tuner": {"init": "pissa_niter_4"}},
+     "quantization: any, with init: pissa or olora: they"),
+    ("orpo", {"quantization": BNB, "tuner": {"target_parameters": ["mlp.experts.down_proj"]}},
+     "quantization: any, with target_parameters: a parameter"),
     ("orpo", {"quantization": HQQ}, "quantization: hqq, with target_modules: all-linear: PEFT"),
     ("dpo", {"tuner": {"dropout": 0.1}}, "tuner.dropout: above 0: does not go with dpo"),
     ("kto", {"tuner": {"dropout": 0.1}}, "tuner.dropout: above 0: does not go with kto"),
@@ -78,6 +84,8 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("simpo", {"tuner": {"target_modules": ["q_proj", "lm_head"]}}),
     ("kto", {"per_device_batch_size": 2}),
     ("dpo", {"quantization": BNB}),
+    ("orpo", {"quantization": BNB, "tuner": {"use_dora": True}}),
+    ("orpo", {"quantization": BNB | {"bits": 8}, "tuner": {"init": "gaussian"}}),
     ("orpo", {"tuner": {"target_modules": ["q_proj"]}, "quantization": HQQ}),
     ("kto", {"per_device_batch_size": None, "effective_batch_size": 6}),
     ("orpo", {"neftune_noise_alpha": 5.0}),

@@ -26,6 +26,7 @@ CASES: list[Any] = [
     pytest.param({"method": "bnb"}, LORA, "bitsandbytes, nf4", id="nf4"),
     pytest.param({"method": "bnb", "type": "fp4", "double_quant": False}, LORA,
                  "bitsandbytes, fp4", id="fp4"),
+    pytest.param({"method": "bnb"}, LORA | {"use_dora": True}, "bitsandbytes, nf4", id="dora"),
     pytest.param({"method": "bnb", "bits": 8}, LORA, "bitsandbytes, int8", id="int8"),
     pytest.param({"method": "torchao"}, LORA, "torchao, int8", id="torchao"),
     pytest.param({"method": "hqq"}, LORA | {"target_modules": ALL}, "hqq, 4 bits", id="hqq",

@@ -24,7 +24,7 @@ from finery.check.memory.fitting import (
 )
 from finery.check.memory.room import Room, main_memory
 from finery.check.memory.shape import shape
-from finery.check.memory.step import step_memory
+from finery.check.memory.step import step_memory, trained_by
 from finery.data.prepared import write_parquet
 from finery.params.data import DataParams
 from tests.steps import step
@@ -108,6 +108,20 @@ def test_only_the_layers_that_are_trained_have_gradients(billion: Path) -> None:
     params = step(tuner=tuner, per_device_batch_size=1)
     need = step_memory(form, params, longest_batch(params, 128), half=True, gpu=True)
     assert need.gradients == 22 * 4 * (2048 + 2048) * 4
+
+
+@pytest.mark.parametrize(
+    "settings, weights",
+    [
+        ({"rank_pattern": {"q_proj": 16}}, 22 * (16 * 4096 + 4 * 2304)),
+        ({"layers_to_transform": [0, 21]}, 2 * 4 * (4096 + 2304)),
+        ({"exclude_modules": ["q_proj"]}, 22 * 4 * 2304),
+        ({"modules_to_save": ["lm_head"]}, 22 * 4 * (4096 + 2304) + 32000 * 2048),
+    ],
+)
+def test_what_an_adapter_trains(settings: dict, weights: int, billion: Path) -> None:
+    tuner = {"type": "lora", "rank": 4, "target_modules": ["q_proj", "k_proj"]} | settings
+    assert trained_by(shape(read_model(billion)), step(tuner=tuner)).weights == weights
 
 
 def test_the_parts_of_a_quantized_model(billion: Path) -> None:
