@@ -9,6 +9,7 @@ from typing import Any
 
 from finery.check.facts import INPUT, OUTPUT
 from finery.check.memory.activations import Batch, Trained, activation_bytes, layer_bytes
+from finery.check.memory.adapter_size import adapter_size
 from finery.check.memory.shape import Shape
 from finery.params.step import StepParams
 
@@ -79,7 +80,7 @@ def step_memory(shape: Shape, params: StepParams, batch: Batch, *, half: bool, g
 
 
 def trained_by(shape: Shape, params: StepParams) -> Trained:
-    """Of a tuner that is not one of its own kind here: an adapter of its rank, or of rank 8."""
+    """What a tuner trains; the activations of an adapter are counted as those of a LoRA."""
     tuner: Any = params.tuner
     names = frozenset(shape.layer)
     if tuner.type == "full":
@@ -93,7 +94,7 @@ def trained_by(shape: Shape, params: StepParams) -> Trained:
     dropout, dora = bool(getattr(tuner, "dropout", 0)), bool(getattr(tuner, "use_dora", False))
     every = Trained(0, False, names, rank, dropout, dora)
     weights = sum(
-        _rank(tuner, name, rank) * (rows + columns)
+        adapter_size(tuner, rows, columns, _rank(tuner, name, rank))
         for name, (rows, columns) in shape.linears.items()
         if (isinstance(targets, str) or every.has(name)) and _is_adapted(tuner, name)
     )
