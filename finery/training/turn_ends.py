@@ -173,7 +173,8 @@ def _said(figures: dict[str, Any], ends: int, answers: int) -> str:
 
 def _cause(turns: list[Turn], tokenizer: Any, stops: Sequence[int], key: str) -> str:
     """The likeliest reason, by what stands at the end of most turns, and what to do about it."""
-    names = " or ".join(tokenizer.convert_ids_to_tokens(list(stops)))
+    known = zip(tokenizer.convert_ids_to_tokens(list(stops)), stops, strict=True)
+    names = " or ".join(name or f"token {number}" for name, number in known)
     kinds = Counter(turn.kind for turn in turns)
     closing = Counter(turn.ids[turn.end - 1] for turn in turns if turn.kind in (CUT, OTHER))
     if 2 * kinds[COUNTED] >= len(turns):
