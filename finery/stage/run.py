@@ -116,7 +116,7 @@ def _call(
 def _insist_on_memory(params: Recipe, arguments: dict[str, Any]) -> None:
     """A step of the training that cannot fit is refused before the libraries are loaded."""
     for step in arguments.values():
-        if isinstance(step, StepParams):
+        if isinstance(step, StepParams) and "start" in arguments:
             prepared = params.data_of(arguments["step"])
             start, data = arguments["start"], arguments["data"]
             if not refuse_what_cannot_fit(step, prepared, start, data, room()):
