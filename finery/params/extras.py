@@ -14,7 +14,7 @@ EXTRAS = dict.fromkeys(PACKAGES, "optimizers") | {"liger_kernel": "liger"}
 EXTRAS |= {name: name for name in ("tensorboard", "wandb", "swanlab", "dvclive")}
 EXTRAS |= {"hqq": "quantization"}
 """The extra of pyproject.toml that brings a module."""
-UNPINNED = "no version of it fits the packages in constraints.txt; install one that fits yours"
+UNPINNED = "no version of it is pinned in constraints.txt; install one that fits the others"
 OTHERWISE = {"mlflow": UNPINNED, "trackio": UNPINNED}
 FLASH = "pip install flash-attn --no-build-isolation, next to a CUDA compiler"
 ON_GPUS = ("liger_kernel", "flash_attn", "flash_attn_interface")
