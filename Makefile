@@ -52,6 +52,7 @@ bench: setup
 	python bench/status.py
 	python bench/overhead.py
 	python bench/prepare_vs_llamafactory.py
+	python bench/memory.py
 	python bench/nights.py
 	python bench/reproducible.py
 
