@@ -3,6 +3,7 @@
 import difflib
 import json
 import re
+from collections.abc import Iterator
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -21,6 +22,12 @@ from finery.params.release import ReleaseParams
 from finery.params.resources import ResourcesParams
 
 QUOTE = "'"
+MOVED = {
+    "data.train": "train.STEP.data",
+    "data.eval_dataset": "train.STEP.data.eval_dataset",
+    "data.interleave_probs": "train.STEP.data.interleave_probs",
+}
+"""Where settings of earlier versions are now."""
 
 
 class ParamsError(UserError):
@@ -62,7 +69,9 @@ def load(path: Path) -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        problems = [line for each in error.errors() for line in _describe(path, values, each)]
+        problems = list(_settings_of_no_step(path, values))
+        found = [each for each in error.errors() if not problems or each["loc"][:1] != ("train",)]
+        problems += [line for each in found for line in _describe(path, values, each)]
         raise ParamsError(list(dict.fromkeys(problems))) from None
 
 
@@ -108,6 +117,19 @@ def _describe(path: Path, values: Any, problem: Any) -> list[str]:
     return [f"{_where(path, values, location)}: {_message(place, problem)}"]
 
 
+def _settings_of_no_step(path: Path, values: Any) -> Iterator[str]:
+    """A line for all that stands in `train` as if there were no steps."""
+    train = values.get("train")
+    steps = train if isinstance(train, dict) else {}
+    stray = [key for key, value in steps.items() if not isinstance(value, dict)]
+    if stray:
+        shown = ", ".join(stray[:3]) + (f" and {len(stray) - 3} more" if len(stray) > 3 else "")
+        yield (
+            f"{_where(path, values, ['train', stray[0]])}: settings belong to a step; put {shown}"
+            " under its name, as in train.sft (docs/training.md)"
+        )
+
+
 def _message(place: Place, problem: Any) -> str:
     """What is wrong with the value at a place and what is allowed there."""
     found = _shown(problem["input"])
@@ -115,11 +137,12 @@ def _message(place: Place, problem: Any) -> str:
         case "string_pattern_mismatch" | "union":
             return f"{found} does not fit: {(place.description or '').rstrip('.')}"
         case "extra_forbidden":
-            return f"unknown key{_suggestion(place)}"
+            moved = MOVED.get(".".join(map(str, place.location)))
+            return f"has moved to {moved}" if moved else f"unknown key{_suggestion(place)}"
+        case "missing" if place.location == ["starts"]:
+            return "missing; add `starts: {}`"
         case "missing":
             return "missing; add it"
-        case "model_attributes_type" if place.location[:-1] == ["train"]:
-            return f"is no step; settings belong to one, as in train.sft.{place.location[-1]}"
         case "model_type" | "model_attributes_type":
             return f"must be a mapping of {', '.join(place.keys)}, not {found}"
         case "union_tag_not_found":

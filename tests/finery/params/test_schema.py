@@ -186,6 +186,20 @@ def test_the_line_where_to_look(file: Path, old: str, new: str, at: str | None, 
     assert f"params.yaml{where}: {said}" in problems(file, (old, new))
 
 
+def test_settings_of_a_version_without_steps(file: Path):
+    text = re.sub(r"(?ms)^train:.*?^merge:", "train:\n  lora: {rank: 8}\n  learning_rate: 1.0e-4\n"
+                  "  seed: 1\n  optim: sgd\n  max_steps: 3\n\nmerge:", SHIPPED)  # fmt: skip
+    file.write_text(text.replace("  test: [", "  train: [identity]\n  test: ["))
+    with pytest.raises(ParamsError) as caught:
+        load(file)
+    said = [re.sub(r"^params.yaml:\d+: ", "", line) for line in caught.value.problems]
+    assert said == [
+        "train.learning_rate: settings belong to a step; put learning_rate, seed, optim and 1 more"
+        " under its name, as in train.sft (docs/training.md)",
+        "data.train: has moved to train.STEP.data",
+    ]
+
+
 def test_every_problem_in_one_go(file: Path):
     found = problems(
         file,
@@ -352,7 +366,7 @@ def test_what_a_step_cannot_start_from(file: Path, starts: str, after: str, said
         ("    tuner:", "    learning_rat: 1\n    tuner:",
          "train.sft.learning_rat: unknown key; did you mean learning_rate?"),
         ("  sft:\n", "  seed: 1\n  sft:\n",
-         "train.seed: is no step; settings belong to one, as in train.sft.seed"),
+         "train.seed: settings belong to a step; put seed under its name, as in train.sft"),
         (OWN, "data: {train: [identity], val_sice: 0.1}",
          "train.sft.data.val_sice: unknown key; did you mean val_size?"),
     ],
