@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from .project import Project
+from .project import A_FEW_STEPS, Project
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = ("tests/", "bench/", "reports/", "dvc.lock")
@@ -29,17 +29,7 @@ SETTINGS = {
     "evaluate.max_new_tokens": 8,
     "gate.rules": [{"model": "merged", "metric": "all.perplexity", "max": 1.0e9}],
 }
-DPO = {
-    "after": "sft",
-    "method": "dpo",
-    "data": ["preferences"],
-    "tuner": {"type": "lora", "rank": 4},
-    "learning_rate": 1.0e-3,
-    "num_train_epochs": 2,
-    "per_device_batch_size": 4,
-    "gradient_accumulation_steps": 1,
-    "save_steps": 2,
-}
+DPO = {"after": "sft", "method": "dpo", "data": ["preferences"], **A_FEW_STEPS}
 """A second step of the training: the projects of these tests have a chain of two."""
 PREFERRED = {
     "file_name": "preferences.json",

@@ -19,6 +19,15 @@ RAN = re.compile(r"Running stage '([^']+)':$", re.MULTILINE)
 RESTORED = re.compile(r"Stage '([^']+)' is cached - skipping run", re.MULTILINE)
 MADE = (".dvc", ".git", ".finery", "models", "data/prepared", "reports")
 """What the pipeline or git writes; all else in the project was written by a person."""
+A_FEW_STEPS = {
+    "tuner": {"type": "lora", "rank": 4},
+    "learning_rate": 1.0e-3,
+    "num_train_epochs": 2,
+    "per_device_batch_size": 4,
+    "gradient_accumulation_steps": 1,
+    "save_steps": 2,
+}
+"""Of a step of the training on the dozen rows of these projects."""
 
 
 @dataclass(frozen=True)

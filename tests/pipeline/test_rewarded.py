@@ -4,18 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from .project import Project
+from .project import A_FEW_STEPS, Project
 
-PREFERRING = {
-    "tuner": {"type": "lora", "rank": 4},
-    "learning_rate": 1.0e-3,
-    "num_train_epochs": 2,
-    "per_device_batch_size": 4,
-    "gradient_accumulation_steps": 1,
-    "save_steps": 2,
-}
-REWARD = PREFERRING | {"after": "sft", "method": "reward", "data": ["preferences"]}
-RL = PREFERRING | {
+REWARD = A_FEW_STEPS | {"after": "sft", "method": "reward", "data": ["preferences"]}
+RL = A_FEW_STEPS | {
     "after": "reward",
     "method": "rloo",
     "data": {"train": ["identity"], "reward_functions": ["rewards.py:brevity"]},
