@@ -181,8 +181,8 @@ def test_wandb_logs_offline(tiny_model: Path, data: Path, tmp_path: Path, elsewh
      " it out"),
     ({"attn_implementation": "flash_attention_2"}, "attn_implementation: flash_attention_2 needs a"
      " GPU, and there is none here; take it out"),
-    ({"report_to": ["mlflow"]}, "report_to: mlflow needs the package mlflow; no version of it fits"
-     " the packages in constraints.txt; install one that fits yours"),
+    ({"report_to": ["mlflow"]}, "report_to: mlflow needs the package mlflow; no version of it is"
+     " pinned in constraints.txt; install one that fits the others"),
     ({"report_to": ["swanlab"]}, "report_to: swanlab needs the package swanlab; pip install"
      " 'finery[swanlab]' -c constraints.txt"),
 ])  # fmt: skip
