@@ -18,7 +18,7 @@ def without_clipping() -> Iterator[None]:
     def no_clips(self: Any, *_: Any, **__: Any) -> list[Any]:
         return []
 
-    with _replaced(AWQProcessor, "_search_best_clip", no_clips):
+    with replaced(AWQProcessor, "_search_best_clip", no_clips):
         yield
 
 
@@ -33,7 +33,7 @@ def errors_in_threads(tell: Callable[[BaseException], None]) -> Iterator[None]:
     def abort(self: Any, error: BaseException) -> None:
         tell(error)
 
-    with _replaced(_DeviceWorker, "_abort_process", abort):
+    with replaced(_DeviceWorker, "_abort_process", abort):
         yield
 
 
@@ -56,12 +56,13 @@ def linear_in_float32() -> Iterator[None]:
         result = linear(x.float(), weight.float(), None if bias is None else bias.float())
         return result.to(x.dtype)
 
-    with _replaced(functional, "linear", wide):
+    with replaced(functional, "linear", wide):
         yield
 
 
 @contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Within it, an attribute of a class or module is another."""
     original = getattr(owner, name)
     setattr(owner, name, value)
     try:

@@ -12,6 +12,7 @@ from finery.errors import PipelineError
 from finery.models.finite import no_number
 from finery.params.quantize import AwqParams, GptqParams
 from finery.quantization.fitting import insist_on_fit, load
+from finery.quantization.on_cpu import awq_by_halving, each_product_once, gptq_by_blocks
 from finery.quantization.overrides import linear_in_float32, without_clipping
 
 SEED = 0
@@ -47,6 +48,8 @@ def quantize_model(
         context.enter_context(_working_folder(work))
         if not on_gpu:
             context.enter_context(linear_in_float32())
+            for arrange in (awq_by_halving,) if is_awq else (each_product_once, gptq_by_blocks):
+                context.enter_context(arrange())
         if is_awq and not params.clip:
             context.enter_context(without_clipping())
         loaded = load(model, _config(params, work), "cuda:0" if on_gpu else "cpu")

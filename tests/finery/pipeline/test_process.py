@@ -201,3 +201,65 @@ BEATING = """
         time.sleep(0.05)
         Path("beat").write_text(str(time.time()))
 """
+
+
+def server() -> psutil.Process:
+    (found,) = (p for p in psutil.Process().children() if "dvc_server" in " ".join(p.cmdline()))
+    return found
+
+
+def test_one_dvc_is_loaded_for_all_stages(make: Folder) -> None:
+    first, second = make("open('out', 'w')"), make("open('out', 'w')", "second")
+    assert run_stage("only", print, first) == 0
+    loaded = server()
+    assert loaded.num_threads() == 1  # or what it forks could wait for ever
+    assert run_stage("only", print, second) == 0
+    assert server() == loaded
+    wait_for(lambda: loaded.children() == [], 5)
+
+
+def test_a_dvc_that_was_killed_is_loaded_anew(make: Folder) -> None:
+    first, second = make("open('out', 'w')"), make("open('out', 'w')", "second")
+    run_stage("only", print, first)
+    killed = server()
+    killed.kill()
+    assert run_stage("only", print, second) == 0
+    assert server() != killed
+
+
+def test_a_stage_goes_on_without_the_server_that_started_it(make: Folder) -> None:
+    folder, ended = make(SLOW), []
+    thread = in_thread(folder, ended)
+    server().kill()
+    stop_all()
+    assert alive(folder) == [] and (folder / "cleaned").exists()
+    thread.join(timeout=10)
+    assert ended == [255]
+
+
+def test_a_stage_has_nothing_of_its_callers_but_the_output(make: Folder) -> None:
+    folder = make("""
+        import os
+        open("out", "w").write(str(sorted(os.listdir("/proc/self/fd"), key=int)[:-1]))
+    """)
+    assert run_stage("only", print, folder) == 0
+    assert (folder / "out").read_text() in ("['0', '1', '2']", "['0', '1', '2', '3']")
+
+
+def test_the_server_ends_with_its_caller(make: Folder) -> None:
+    folder = make("open('out', 'w')")
+    program = "import sys; from pathlib import Path; from finery.pipeline import process\n"
+    program += "process.run_stage('only', print, Path(sys.argv[1]))\n"
+    program += "print('pid', process._server[1].pid, flush=True); sys.stdin.read()"
+    caller = subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    pid = next(int(line.split()[1]) for line in caller.stdout if line.startswith("pid "))
+    assert psutil.pid_exists(pid)
+    caller.kill()
+    caller.wait()
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", 5)
