@@ -132,6 +132,8 @@ def _begun(job: Mapping[str, object]) -> _Stage | None:
             return _Stage(mine, output)
     mine.close()
     output.close()
+    _server[1].kill()
+    _server[1].wait()
     _server = None
     return None
 
