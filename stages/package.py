@@ -6,16 +6,20 @@ from pathlib import Path
 from finery import lineage
 from finery.models.chat_template import TEMPLATE, chat_template
 from finery.models.legal import is_legal, legal_files
-from finery.packaging.card import model_card
+from finery.packaging.attestation import ATTESTATION, attestation
+from finery.packaging.bill import BILL, bill
+from finery.packaging.card.facts import Facts
+from finery.packaging.card.model_card import model_card
 from finery.packaging.contents import place, read_json
 from finery.packaging.errors import PackageError
-from finery.packaging.facts import Facts
 from finery.packaging.keywords import trained_keywords, with_defaults
-from finery.packaging.manifest import MANIFEST, write_manifest
+from finery.packaging.manifest import MANIFEST, hashed, write_manifest
+from finery.packaging.materials import libraries, materials
 from finery.packaging.provenance import provenance
 from finery.packaging.verify import verify
 from finery.params.package import PackageParams
 from finery.params.recipe import Recipe
+from finery.to_json import to_json
 
 
 def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: Path) -> None:
@@ -50,8 +54,16 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
     place(model, package)
     (package / TEMPLATE).write_text(with_defaults(template, facts.keywords), encoding="utf-8")
     (package / "README.md").write_text(model_card(facts), encoding="utf-8")
+    files, made_of, installed = hashed(package), materials(records, history), libraries()
+    architecture = (config.get("architectures") or [config.get("model_type", "unknown")])[0]
+    for name, document in (
+        (ATTESTATION, attestation(files, made_of, installed, params.model_dump())),
+        (BILL, bill(facts, architecture, files, made_of, installed)),
+    ):
+        (package / name).write_text(to_json(document, indent=2) + "\n", encoding="utf-8")
     manifest = write_manifest(
         package,
+        files,
         name=facts.name,
         chat_template_sha256=template_sha256,
         chat_template_kwargs=facts.keywords,

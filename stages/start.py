@@ -6,10 +6,11 @@ from typing import Any
 
 from finery import lineage
 from finery.models.chat_template import TEMPLATE, chat_template
+from finery.packaging.claims import OF_THE_PACKAGE, README
 from finery.packaging.contents import read_json
 from finery.packaging.errors import PackageError
 from finery.packaging.keywords import with_defaults
-from finery.packaging.manifest import MANIFEST, read_manifest
+from finery.packaging.manifest import read_manifest
 from finery.packaging.verify import verify
 from finery.releases.fetch import fetch
 from finery.releases.pinned import resolved
@@ -47,7 +48,7 @@ def _unpacked(package: Path, name: str) -> dict[str, Any]:
     if read_json(package / "config.json").get("quantization_config"):
         raise PackageError(f"{name}: its weights are quantized; go on from the merged model")
     manifest = read_manifest(package)
-    for file in (MANIFEST, "README.md"):
+    for file in (*OF_THE_PACKAGE, README):
         (package / file).unlink(missing_ok=True)
     defaults = with_defaults("", manifest.chat_template_kwargs)
     template = chat_template(package).removeprefix(defaults)

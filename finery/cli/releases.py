@@ -92,14 +92,45 @@ def rollback(
 
 
 @commands.command()
-def verify(package: PackageFolder) -> None:
-    """Check a package against its manifest; name every file changed, added or missing."""
+def sign(
+    package: PackageFolder,
+    key: Annotated[
+        Path | None, typer.Option(help="The private key, in PEM format; by default your own.")
+    ] = None,
+) -> None:
+    """Sign a package, by OpenSSF model signing; the signature is FOLDER.sig, beside it."""
+    from finery.packaging.keys import own_keys
+    from finery.packaging.signing import sign as sign_package
+    from finery.packaging.verify import verify as verify_package
+
+    with one_line_errors():
+        if problems := verify_package(package):
+            sys.exit(f"{package}: {problems[0]} ({len(problems)} wrong); not signed")
+        signature = sign_package(package, key or own_keys()[0])
+    by = f"{key}" if key else f"{own_keys()[0]}; others verify it with {own_keys()[1]}"
+    print(f"{signature}: signed by {by}")
+
+
+@commands.command()
+def verify(
+    package: PackageFolder,
+    key: Annotated[
+        Path | None, typer.Option(help="The signer's public key; by default your own.")
+    ] = None,
+    signature: Annotated[
+        Path | None, typer.Option(help="The signature; by default FOLDER.sig, beside it.")
+    ] = None,
+) -> None:
+    """Check a package, what it says of itself and its signature; name whatever is wrong."""
     from finery.packaging.manifest import read_manifest
+    from finery.packaging.signing import signed
     from finery.packaging.verify import verify as verify_package
 
     with one_line_errors():
         problems = verify_package(package)
         manifest = read_manifest(package)
+        by, problem = signed(package, signature, key) if not problems else ("", None)
+    problems += [problem] if problem else []
     if problems:
         lines = [f"{package}: {problem}" for problem in problems]
         sys.exit(
@@ -109,7 +140,7 @@ def verify(package: PackageFolder) -> None:
     besides = len(manifest.git.get("modified", [])) + len(manifest.git.get("untracked", []))
     files = f"{besides} file{'s' * (besides > 1)}"
     made = f"commit {commit}" + (f" and {files} not as in it" if besides else "")
-    print(f"{package}: {len(manifest.files)} files match MANIFEST.json ({made})")
+    print(f"{package}: {len(manifest.files)} files match MANIFEST.json ({made}); {by}")
 
 
 def _say(line: str) -> None:

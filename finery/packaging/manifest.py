@@ -1,6 +1,7 @@
 """MANIFEST.json: every file of a package by SHA-256 and size, and what it was made from."""
 
 import hashlib
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -44,16 +45,25 @@ class Manifest(BaseModel):
     files: list[Entry]
 
 
-def write_manifest(package: Path, **facts: Any) -> Manifest:
-    """List the files of `package` in its MANIFEST.json, with the other fields of `Manifest`."""
-    paths = sorted(
-        file.relative_to(package).as_posix() for file in package.rglob("*") if file.is_file()
-    )
-    entries = [entry(package, path) for path in paths if path != MANIFEST]
+def write_manifest(package: Path, files: Sequence[Entry] = (), **facts: Any) -> Manifest:
+    """List the files of `package` in its MANIFEST.json, with the other fields of `Manifest`.
+
+    `files` are those that were hashed before, and have not changed since.
+    """
+    known = {file.path for file in files}
+    entries = sorted([*files, *hashed(package, known)], key=lambda file: file.path)
     manifest = Manifest(**finite(facts), files=entries)
     text = to_json(manifest.model_dump(), indent=2)
     (package / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return manifest
+
+
+def hashed(package: Path, but: Collection[str] = ()) -> list[Entry]:
+    """Every file of a package, by its path, except for its manifest and those in `but`."""
+    paths = sorted(
+        file.relative_to(package).as_posix() for file in package.rglob("*") if file.is_file()
+    )
+    return [entry(package, path) for path in paths if path != MANIFEST and path not in but]
 
 
 def read_manifest(package: Path) -> Manifest:

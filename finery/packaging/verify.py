@@ -14,8 +14,10 @@ The rule: what the manifest lists must be there with its size and SHA-256, and n
 - What a download from the hub adds is no part of the package and read by no loader, so it may be
   there: `.gitattributes`, and the records of the client in `.cache/huggingface`.
 
-A manifest guards against damage and slips. It is not signed: who can change a file can change
-the manifest with it.
+- What the bill of materials, the attestation and the card say is what the manifest says.
+
+A manifest guards against damage and slips. Who can change a file can change the manifest with it:
+against that there are signatures (`finery sign`).
 """
 
 import os
@@ -24,6 +26,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from finery.packaging.claims import disagreements
 from finery.packaging.manifest import MANIFEST, Entry, entry, read_manifest
 
 IN_DVC_CACHE = re.compile(r"/files/md5/[0-9a-f]{2}/[0-9a-f]{30}$")
@@ -39,15 +42,19 @@ ADDED = (
 
 
 def verify(package: Path) -> list[str]:
-    """What differs from MANIFEST.json, a line a file: changed, missing, added, leading astray.
+    """What differs from MANIFEST.json, a line a file: changed, missing, added, leading astray;
+    and if nothing does, which files claim what it does not.
 
     Reads every file once, a piece at a time. Raises `PackageError` if the manifest is missing or
     malformed.
     """
-    listed = {listing.path: listing for listing in read_manifest(package).files}
+    manifest = read_manifest(package)
+    listed = {listing.path: listing for listing in manifest.files}
     problems = {path: _compare(package, listing) for path, listing in listed.items()}
     for path in set(_paths(package)) - listed.keys():
         problems[path] = _unlisted(package, path)
+    if not any(problems.values()):
+        problems |= disagreements(package, manifest)
     return [f"{path}: {problem}" for path, problem in sorted(problems.items()) if problem]
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from finery.git import check_root, reason, run
-from finery.releases import data
+from finery.releases import data, git
 from finery.releases.errors import NotDelivered, ReleaseError
 from finery.releases.git import PURPOSE, SECONDS
 from finery.releases.registry import Release, find, registered
 from finery.releases.tags import bring_or_say, events
 
 HERE = "."
+SIGNATURE = ".sig"
 
 
 def fetch(
@@ -26,8 +27,9 @@ def fetch(
 
     `source` is the URL or folder of a project's git repository, `wanted` is NAME@prod or
     NAME@v1.2.0, `verify` says what is wrong with a package. The folder appears whole and
-    verified, or not at all. In a clone (`.`), the releases that its remote has count too; `say`
-    takes the line if that does not answer. Raises `ReleaseError` for an unknown source, name,
+    verified, or not at all; beside it its signature, if the release's commit has one. In a clone
+    (`.`), the releases that its remote has count too; `say` takes the line if that does not
+    answer. Raises `ReleaseError` for an unknown source, name,
     stage or version and for a folder that exists, `NotDelivered` if the package does not arrive as
     it was made.
     """
@@ -52,6 +54,8 @@ def fetch(
                 )
 
         data.download(repo, release.commit, path, folder, check)
+        if signature := git.read(root, release.commit, f"{path}{SIGNATURE}"):
+            folder.with_name(f"{folder.name}{SIGNATURE}").write_text(signature, encoding="utf-8")
     return release, folder
 
 

@@ -215,7 +215,7 @@ CODE = [
     code("finery/merging/lora.py", MERGE, FROM_MERGE),
     code("finery/quantization/quantizer.py", QUANTIZE, FROM_QUANTIZE),
     code("finery/evaluation/scores.py", EVALUATE, FROM_EVALUATE),
-    code("finery/packaging/card.py", PACKAGE, PACKAGE),
+    code("finery/packaging/card/model_card.py", PACKAGE, PACKAGE),
     code("finery/pipeline/status.py", NOTHING, NOTHING),
     code("finery/releases/promote.py", NOTHING, NOTHING),
     code("finery/retraining/landing.py", NOTHING, NOTHING),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from finery import lineage
-from finery.packaging.figures import said
+from finery.packaging.card.figures import said
 from tests.steps import step
 
 from .test_train import BASIC, trained, write_samples

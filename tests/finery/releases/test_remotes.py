@@ -190,6 +190,19 @@ def test_fetch_by_stage_and_by_version(shared: Tiny, tmp_path: Path, source: str
     assert sorted(file.name for file in (tmp_path / "got").iterdir()) == ["old", "prod"]
 
 
+def test_fetch_brings_the_signature_of_that_commit(shared: Tiny, tmp_path: Path):
+    signature = shared.folder / "models/packages/merged.sig"
+    for name in ("first", "second"):
+        signature.write_text(f"of the {name}\n")
+        shared.sh("git", "add", "--force", str(signature))
+        shared.train(name, BETTER)
+        promote(shared.folder, "merged", push=True)
+    fetch(str(shared.folder), "merged@v0.1.0", tmp_path / "got", intact)
+    fetch(str(shared.folder), "merged@prod", tmp_path / "new", intact)
+    assert (tmp_path / "got.sig").read_text() == "of the first\n"
+    assert (tmp_path / "new.sig").read_text() == "of the second\n"
+
+
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [

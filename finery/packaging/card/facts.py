@@ -42,3 +42,14 @@ def numbers(metrics: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         for dataset, values in metrics.items()
         if isinstance(values, dict)
     }
+
+
+def rounded(value: float) -> float:
+    """A score as the metadata of a card has it."""
+    return round(value, 4) + 0.0  # no -0.0
+
+
+def base_model(lineage: Mapping[str, Any]) -> str | None:
+    """The base model's id on Hugging Face's hub; other sources have none."""
+    scheme, _, rest = str(lineage.get("download", {}).get("source", "")).partition(":")
+    return rest.partition("@")[0] if scheme == "hf" else None

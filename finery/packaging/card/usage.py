@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from finery.packaging.facts import Facts
+from finery.packaging.card.facts import Facts
 
 PACKAGES = {
     None: "transformers accelerate",

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from finery.packaging.card import model_card
-from finery.packaging.facts import Facts
-from finery.packaging.figures import figure
+from finery.packaging.card.facts import Facts
+from finery.packaging.card.figures import figure
+from finery.packaging.card.model_card import model_card
 from finery.params.package import PackageParams
 
 FACTS = Facts(

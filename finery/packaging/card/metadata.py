@@ -6,14 +6,14 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from finery.packaging.facts import Facts, numbers
+from finery.packaging.card.facts import Facts, base_model, numbers, rounded
 
 MEAN = "all"
 
 
 def metadata(facts: Facts) -> str:
     """YAML without its fences; what is not known is left out."""
-    base = _base_model(facts.lineage)
+    base = base_model(facts.lineage)
     data = ModelCardData(
         library_name="transformers",
         pipeline_tag="text-generation",
@@ -31,12 +31,6 @@ def metadata(facts: Facts) -> str:
     return data.to_yaml()
 
 
-def _base_model(lineage: Mapping[str, Any]) -> str | None:
-    """The id on Hugging Face's hub; other sources have none."""
-    scheme, _, rest = str(lineage.get("download", {}).get("source", "")).partition(":")
-    return rest.partition("@")[0] if scheme == "hf" else None
-
-
 def _tags(facts: Facts) -> list[str]:
     bits = facts.quantization.get("bits")
     return ["finery", *([f"{bits}-bit"] if bits else []), *([facts.format] if facts.format else [])]
@@ -51,5 +45,5 @@ def _results(metrics: Mapping[str, Any]) -> Iterator[EvalResult]:
                     dataset_type=dataset,
                     dataset_name=dataset,
                     metric_type=metric,
-                    metric_value=round(value, 4) + 0.0,  # no -0.0
+                    metric_value=rounded(value),
                 )

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from finery.lineage import of as records_of
-from finery.packaging import usage
-from finery.packaging.facts import Facts, numbers
-from finery.packaging.figures import fidelity, figure, said
-from finery.packaging.metadata import metadata
+from finery.packaging.card import usage
+from finery.packaging.card.facts import Facts, numbers
+from finery.packaging.card.figures import fidelity, figure, said
+from finery.packaging.card.metadata import metadata
 
 
 def model_card(facts: Facts) -> str:
