@@ -61,7 +61,6 @@ def _keep(channel: socket.socket, output: int) -> NoReturn:
     with channel.makefile("rb") as stream:
         job = json.loads(stream.readline())
     channel.sendall(BEGUN)
-    os.chdir(job["root"])
     keeper = os.getpid()
     if not (child := os.fork()):
         channel.close()
@@ -92,6 +91,7 @@ def _become_dvc(job: dict[str, Any], output: int, keeper: int) -> NoReturn:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
+    os.chdir(job["root"])
     os.environ.clear()
     os.environ.update(job["environment"])
     from dvc.cli import main

@@ -145,6 +145,7 @@ def _started() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "finery.pipeline.dvc_server"],
             env=_environment() | {"PYTHONPATH": _python_path()},
+            cwd="/",
             stdin=its,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -154,8 +155,9 @@ def _started() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
 
 def _python_path() -> str:
     """Where this Finery is found, and then what there is."""
-    own = str(Path(finery.__file__).parent.parent)
-    return os.pathsep.join(filter(None, [own, os.environ.get("PYTHONPATH")]))
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    own = Path(finery.__file__).parent.parent
+    return os.pathsep.join(os.path.abspath(each) for each in (own, *filter(None, given)))
 
 
 def _environment() -> dict[str, str]:

@@ -16,6 +16,8 @@ from .project import Project
 
 WRITTEN = ("models", "data/prepared", "reports")
 COMMANDS = {"dvc": ["-m", "dvc", "repro"], "finery": ["-m", "flows.pipeline"]}
+PROGRAMS = {"dvc": ("dvc", "finery.pipeline.dvc_server"), "stage": ("stages.",)}
+"""How the names of the modules begin that Python runs: DVC's own, or the one that loads it."""
 PATIENCE = 300  # seconds
 
 
@@ -79,11 +81,11 @@ class Run:
                 written = (self.project.folder / path for path in WRITTEN)
                 return any(file for path in written for file in path.rglob(".partial-*"))
             case _:
-                return self.find({"dvc": "dvc", "stage": "stages."}[moment]) is not None
+                return self.find(moment) is not None
 
     def hit(self, victim: str, sent: signal.Signals) -> None:
         """Send the signal to the victim, or to the run if there is no such process just now."""
-        found = {"dvc": self.find("dvc"), "stage": self.find("stages.")}.get(victim)
+        found = self.find(victim) if victim in PROGRAMS else None
         try:
             if victim == "terminal":
                 os.killpg(self.process.pid, sent)
@@ -92,14 +94,14 @@ class Run:
         except ProcessLookupError:
             pass
 
-    def find(self, word: str) -> psutil.Process | None:
-        """The process of this run with such a command line: DVC's or the stage's, not a shell's."""
+    def find(self, program: str) -> psutil.Process | None:
+        """The process of DVC or of the stage in this run, not a shell's."""
         for process in processes(self.project):
             try:
                 command = process.cmdline()
             except psutil.Error:
                 continue
-            if "-m" in command and command[command.index("-m") + 1].startswith(word):
+            if "-m" in command and command[command.index("-m") + 1].startswith(PROGRAMS[program]):
                 return process
         return None
 
