@@ -7,5 +7,10 @@ class Section(BaseModel):
     """A mapping of params.yaml: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        defer_build=True,  # of sixty classes, one is asked to validate
     )

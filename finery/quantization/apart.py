@@ -20,6 +20,7 @@ from finery.quantization.endings import ending
 from finery.quantization.overrides import errors_in_threads
 from finery.quantization.progress import Progress
 from finery.quantization.quantizer import quantize_model
+from finery.stage.beside import BESIDE, without
 from finery.stage.leash import hold
 
 EVERY_SECONDS = 5.0
@@ -98,6 +99,8 @@ def _work() -> None:
         os._exit(error.exit_status if isinstance(error, UserError) else 1)
 
     try:
+        with without(BESIDE):
+            import gptqmodel  # noqa: F401
         job = json.loads(sys.stdin.buffer.read())
         with errors_in_threads(give_up):
             unseen = quantize_model(

@@ -26,6 +26,7 @@ from finery.params.data import DataParams
 from finery.params.recipe import Recipe
 from finery.params.step import StepParams
 from finery.stage.allocator import give_back_at_once
+from finery.stage.lean import load_libraries
 from finery.stage.outputs import remove, whole
 from finery.stage.resume import checkpoint_folder, forget_committed, keep_until_committed
 from finery.stage.timings import timed
@@ -106,6 +107,7 @@ def _call(
     forget_committed()
     if resumes := "checkpoints" in inspect.signature(stage).parameters:
         arguments["checkpoints"] = checkpoint_folder(name)
+    load_libraries(name, arguments)
     with whole(outputs) as partials:
         half_written.extend(partials.values())
         stage(**arguments, **partials)
