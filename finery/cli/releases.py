@@ -92,6 +92,25 @@ def rollback(
 
 
 @commands.command()
+def rebuild(
+    release: Annotated[str, typer.Argument(help="NAME@STAGE or NAME@VERSION, as merged@v0.3.0.")],
+) -> None:
+    """Make a release again in a clean checkout, and say whether its bytes are the same."""
+    from finery.releases.rebuild import rebuild as make_again
+
+    with one_line_errors():
+        made = make_again(Path(), release, _say)
+    name = f"{made.release.name} {made.release.version}"
+    if made.differing:
+        first, paths = next(iter(made.differing.items()))
+        before = made.stages.index(first)
+        lines = [f"{name}: {first} made another {', '.join(paths)}, which is in {made.folder}"]
+        lines += [f"{name}: {before} of {len(made.stages)} stages made the same before it"]
+        sys.exit("\n".join([*lines, *(f"{name}: {remark}" for remark in made.remarks)]))
+    print(f"{name}: {len(made.stages)} stages made the same bytes again")
+
+
+@commands.command()
 def sign(
     package: PackageFolder,
     key: Annotated[
