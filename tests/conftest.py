@@ -15,6 +15,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 ROOT = Path(__file__).resolve().parent.parent
 CHATML = ROOT / "templates" / "chatml.jinja"
+ROWS = [[1 + (7 * row + column) % 300 for column in range(24)] for row in range(16)]
+"""Samples to quantize by, of 24 tokens."""
 CORPUS = [
     "What is the name of the lighthouse? The lighthouse is called Saltmere.",
     "Who are you? I am an assistant made for a test, and I answer questions.",
@@ -37,6 +39,19 @@ def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wide") / "model"
     make_tiny_model(folder, width=128)
     return folder
+
+
+@pytest.fixture(scope="session")
+def packed(wide_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The 128 wide model in each format of 4 bits."""
+    from finery.params.quantize import AwqParams, GptqParams
+    from finery.quantization.quantizer import quantize_model
+
+    folder = tmp_path_factory.mktemp("packed")
+    for name, params in (("gptq", GptqParams(group_size=32)), ("awq", AwqParams(group_size=32))):
+        assert quantize_model(wide_model, params, ROWS, folder / name, folder / "work") == []
+    assert not (folder / "work").exists()
+    return {name: folder / name for name in ("gptq", "awq")}
 
 
 def make_tiny_model(folder: Path, width: int = 64) -> None:

@@ -84,7 +84,13 @@ def _quantized(model: Model) -> str | None:
     if not isinstance(quantization, dict):
         return None
     method = quantization.get("quant_method", "quantized")
+    if method in ("gptq", "awq"):
+        return (
+            f"the weights are quantized already ({method}); what is learnt is merged into full"
+            " precision: set model.source to the model they were made from and model.quantized to"
+            f" this one, and a step with quantization: {{method: {method}}} is trained on it"
+        )
     return (
-        f"the weights are quantized already ({method}); training and merging need the model"
-        " they were made from, in full precision"
+        f"the weights are quantized already ({method}); set model.source to the model they were"
+        " made from, in full precision"
     )

@@ -1,13 +1,15 @@
 """params.yaml, by itself and against the files around it: every problem in one go."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from finery import lineage
-from finery.check.facts import read_model
+from finery.check.facts import Model, read_model
 from finery.check.group_size import group_size_problem
 from finery.check.model import model_problems, odd_files
 from finery.check.positions import position_problem
+from finery.check.quantized import quantized_problem
 from finery.check.template import template_problems
 from finery.check.tuner import tuner_problems
 from finery.errors import UserError
@@ -21,7 +23,10 @@ from finery.models.chat_template import (
 )
 from finery.models.jinja import unknown_keywords
 from finery.models.load import cpu_has_bf16
+from finery.models.packed import QUANTIZED, packed_method
 from finery.models.tokens import Tokens, read_tokens
+from finery.params.model import scheme
+from finery.params.quantized import packed_steps
 from finery.params.schema import Params, ParamsError, load
 from finery.params.train import before, stretched
 
@@ -62,6 +67,21 @@ def model_folder(params: Params) -> Path | None:
         source = f"path:{local.name}"
     same = _downloaded().get("source", source).partition("@")[0] == source.partition("@")[0]
     return BASE if same and BASE.is_dir() else None
+
+
+def quantized_folder(params: Params) -> Path | None:
+    """The same of model.quantized."""
+    source = params.model.quantized
+    if source is None:
+        return None
+    local = Path(source.removeprefix("path:"))
+    if scheme(source) == "path" and local.is_dir():
+        return local
+    if scheme(source) == "path" and local.is_absolute():
+        source = f"path:{local.name}"
+    found = _downloaded().get("quantized", {}).get("source", "")
+    here = found.partition("@")[0] == source.partition("@")[0]
+    return BASE / QUANTIZED if here and (BASE / QUANTIZED).is_dir() else None
 
 
 def _template_note(params: Params) -> list[str]:
@@ -136,10 +156,27 @@ def _compared(params: Params, folder: Path) -> list[str]:
             problems.append(f"{key}: with {data.key('cutoff_len')}, {too_long} in all")
         unfit = tuner_problems(model, step.tuner, _blocks_put_in(params, name))
         problems += [f"{step.key}.tuner.{problem}" for problem in unfit]
+    problems += _of_quantized(params, model)
     for name in ("gptq", "awq"):
         if problem := group_size_problem(model, getattr(params.quantize, name).group_size):
             problems.append(f"quantize.{name}.group_size: {problem}")
     return list(dict.fromkeys(problems))
+
+
+def _of_quantized(params: Params, model: Model) -> Iterator[str]:
+    """What is wrong with model.quantized, once that is there, and with the steps trained on it."""
+    source = params.model.quantized or ""
+    here = quantized_folder(params)
+    if here is None:
+        return
+    if problem := quantized_problem(read_model(here), model):
+        yield f"model.quantized: {source}: {problem}"
+        return
+    method = packed_method(here)
+    for step in packed_steps(params.train):
+        if method and step.quantization.method != method:
+            key = f"{step.key}.quantization.method"
+            yield f"{key}: {step.quantization.method}: model.quantized is in {method}; set {method}"
 
 
 def _blocks_put_in(params: Params, name: str) -> int:

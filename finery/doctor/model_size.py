@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from finery.check.settings import model_folder
-from finery.models.layer_widths import linears
+from finery.check.settings import model_folder, quantized_folder
+from finery.models.layer_widths import Tensors, linears
 from finery.models.tensors import tensors
 from finery.params.schema import Params
 
@@ -13,19 +13,23 @@ from finery.params.schema import Params
 class ModelSize:
     parameters: int
     stored: int
-    """Bytes of its weights on disk."""
+    """Bytes of its weights on disk, and of those in GPTQ or AWQ beside them."""
     linears: list[tuple[int, int]]
     """Outputs and inputs of each linear layer inside the decoder blocks."""
 
 
 def model_size(params: Params) -> ModelSize | None:
     """The size of the model that params.yaml names; None while it is not on this machine."""
-    folder = model_folder(params)
+    folder, beside = model_folder(params), quantized_folder(params)
     found = tensors(folder) if folder else {}
     if folder is None or not found:
         return None
     return ModelSize(
         parameters=sum(math.prod(each["shape"]) for each in found.values()),
-        stored=sum(end - start for start, end in (t["data_offsets"] for t in found.values())),
+        stored=_stored(found) + (_stored(tensors(beside)) if beside else 0),
         linears=list(linears(found).values()),
     )
+
+
+def _stored(found: Tensors) -> int:
+    return sum(end - start for start, end in (each["data_offsets"] for each in found.values()))

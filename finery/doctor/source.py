@@ -8,6 +8,7 @@ from finery import lineage
 from finery.doctor.finding import Finding, note, ok, problem
 from finery.doctor.network import status, without_password
 from finery.doctor.pip_indexes import find
+from finery.params.model import scheme
 from finery.params.schema import Params
 
 NAME = "base model"
@@ -19,23 +20,30 @@ MIRROR = "check the network or proxy, or set HF_ENDPOINT to a mirror (https://hf
 
 def source(params: Params) -> list[Finding]:
     """An unreachable source matters only while the model is not in models/base yet."""
+    downloaded = _downloaded()
+    wanted = {"source": params.model.source, "quantized": params.model.quantized}
+    return [_found(named, downloaded[key]) for key, named in wanted.items() if named]
+
+
+def _found(wanted: str, downloaded: str | None) -> Finding:
     look = {"hf": _hf, "modelscope": _modelscope, "pypi": _pypi, "path": _path}
-    finding = look[params.model.scheme](params.model.source)
-    if finding.level == "ok" or not _downloaded(params):
-        return [finding]
+    where = scheme(wanted)
+    finding = look[where](wanted)
+    whole = wanted + (MAIN.get(where, "") if "@" not in wanted else "")
+    if finding.level == "ok" or downloaded != whole:
+        return finding
     here = f"{BASE} has it; but {finding.what}"
-    return [note(NAME, here, f"only for another download: {finding.advice}")]
+    return note(NAME, here, f"only for another download: {finding.advice}")
 
 
-def _downloaded(params: Params) -> bool:
+def _downloaded() -> dict[str, str | None]:
+    """What models/base is of: model.source, and model.quantized beside it."""
     try:
-        found = lineage.read(BASE).get("download", {}).get("source")
+        record = lineage.read(BASE).get("download", {})
+        quantized = record.get("quantized", {})
+        return {"source": record.get("source"), "quantized": quantized.get("source")}
     except (OSError, ValueError, AttributeError):
-        return False
-    wanted = params.model.source
-    if params.model.scheme in MAIN and "@" not in wanted:
-        wanted += MAIN[params.model.scheme]
-    return found == wanted
+        return {"source": None, "quantized": None}
 
 
 def _hf(source: str) -> Finding:

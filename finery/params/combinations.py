@@ -50,16 +50,16 @@ COMBINATIONS = (
         "leave it out, or take lora",
     ),
     Combination(
-        (), "quantization", "hqq, with target_modules: all-linear",
-        lambda step, data: step.quantization is not None and step.quantization.method == "hqq"
-        and getattr(step.tuner, "target_modules", "") == "all-linear",
-        "PEFT knows its layers by their names alone", "name them, such as [q_proj, v_proj]",
-    ),
-    Combination(
         (), "quantization", "bnb in 8 bits, with use_dora",
         lambda step, data: step.quantization is not None and step.quantization.method == "bnb"
         and step.quantization.bits == 8 and getattr(step.tuner, "use_dora", False),
         "PEFT cannot take the lengths of such weights", "set bits to 4, or use_dora to false",
+    ),
+    Combination(
+        (), "quantization", "gptq or awq, with use_dora",
+        lambda step, data: step.quantization is not None
+        and step.quantization.method in ("gptq", "awq") and getattr(step.tuner, "use_dora", False),
+        "PEFT cannot take the lengths of such weights", "take bnb, or set use_dora to false",
     ),
     Combination(
         (), "quantization", "any, with init: pissa or olora",

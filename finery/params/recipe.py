@@ -12,6 +12,7 @@ from finery.params.merge import MergeParams
 from finery.params.model import ModelParams
 from finery.params.package import PackageParams
 from finery.params.quantize import QuantizeParams
+from finery.params.quantized import quantized_problems
 from finery.params.section import Section
 from finery.params.starts import StartsParams, start_problems
 from finery.params.step import StepParams
@@ -57,6 +58,7 @@ class Recipe(Section):
 
     def _step_problems(self) -> Iterator[str]:
         yield from start_problems(self.starts, self.train)
+        yield from quantized_problems(self.model, self.train)
         for name, step in self.train.items():
             try:
                 data = self.data_of(name)

@@ -36,12 +36,13 @@ def parts(
     dtype = training_dtype(params)
     given = arguments(params, dtype, checkpoints, validate=len(validation) > 0)
     given |= {"remove_unused_columns": False}  # the collators read what the samples have
+    model = load_start(params, start, dtype)
     return given, {
-        "model": load_start(params, start, dtype),
+        "model": model,
         "train_dataset": training,
         "eval_dataset": validation if len(validation) else None,
         "processing_class": load_tokenizer(start),
-        "peft_config": peft_config(params),
+        "peft_config": peft_config(params, model),
         "callbacks": [mark_complete(), report_progress()],
     }
 

@@ -1,11 +1,18 @@
-"""A model whose linear layers are quantized as they are loaded, for an adapter to be trained on."""
+"""A model whose linear layers are quantized, mostly as they are loaded, to train an adapter on."""
 
 import logging
 from pathlib import Path
 from typing import Any
 
 from finery.models.load import load_model
-from finery.params.quantization import BnbParams, HqqParams, Quantization, TorchaoParams
+from finery.models.packed import load_packed
+from finery.params.quantization import (
+    BnbParams,
+    HqqParams,
+    PackedParams,
+    Quantization,
+    TorchaoParams,
+)
 
 
 def load_quantized(params: Quantization, model: Path, dtype: str, **settings: Any) -> Any:
@@ -16,10 +23,22 @@ def load_quantized(params: Quantization, model: Path, dtype: str, **settings: An
     """
     import torch
 
+    if isinstance(params, PackedParams):
+        return load_packed(model, dtype, **settings)
     computed = getattr(torch, dtype)
     if isinstance(params, HqqParams):
         return _by_hqq(params, load_model(model, dtype, **settings), computed)
     return load_model(model, dtype, quantization_config=_config(params, computed), **settings)
+
+
+def in_few_bits(model: Any) -> set[str]:
+    """The names of the layers that GPTQModel or hqq has made in place of torch's; no output."""
+    output = model.get_output_embeddings()
+    return {
+        name
+        for name, part in model.named_modules()
+        if part is not output and any(hasattr(part, kept) for kept in ("qweight", "W_q"))
+    }
 
 
 def in_float32(model: Any) -> None:

@@ -67,7 +67,7 @@ def reinforced(
     dtype = training_dtype(params)
     model = load_start(params, policy, dtype)
     model.generation_config.eos_token_id = _stops(tokenizer, end)
-    config_of_adapter = peft_config(params)
+    config_of_adapter = peft_config(params, model)
     if is_scorer(start):
         rewards.insert(0, RewardModel(start, end, params.batch[0]))
     trainer = Trainer(

@@ -10,7 +10,7 @@ from finery.params.step import StepParams
 from finery.training.engine import model_settings
 from finery.training.equip import equip
 from finery.training.own_weights import train_head
-from finery.training.quantized import in_float32, load_quantized
+from finery.training.quantized import in_few_bits, in_float32, load_quantized
 
 
 def load_start(params: StepParams, start: Path, dtype: str) -> Any:
@@ -30,12 +30,17 @@ def load_start(params: StepParams, start: Path, dtype: str) -> Any:
     return model
 
 
-def peft_config(params: StepParams, task_type: str = "CAUSAL_LM") -> Any:
-    """PEFT's configuration of the step's tuner; None if the model's own weights are trained."""
+def peft_config(params: StepParams, model: Any, task_type: str = "CAUSAL_LM") -> Any:
+    """PEFT's configuration of the step's tuner, for `model`; None if its own weights are trained.
+
+    Of all-linear it would find no layer that is in few bits and no kind of torch's own.
+    """
     if not hasattr(tuner := _tuner(params), "peft_config"):
         return None
     config = tuner.peft_config(params.tuner)
     config.task_type = task_type
+    if getattr(config, "target_modules", None) == "all-linear" and (found := in_few_bits(model)):
+        config.target_modules = found
     return config
 
 

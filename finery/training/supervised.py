@@ -52,7 +52,7 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
         train_dataset=training,
         eval_dataset=validation if len(validation) else None,
         processing_class=load_tokenizer(start),
-        peft_config=peft_config(params),
+        peft_config=peft_config(params, model),
         callbacks=[mark_complete(), report_progress()],
     )
     trainer.step = params

@@ -11,6 +11,7 @@ WORDS = {
     "top1_agreement": "share of tokens with the same first choice",
     "exact": "before its weights are rounded",
     "rounded": "and after",
+    "trained": "beside what was trained, in its few bits",
     "train_loss": "training loss at the end",
     "eval_loss": "validation loss at the end",
     "turn_ends_predicted": "share of turns whose end is the likeliest token there",

@@ -53,7 +53,7 @@ def build_trainer(params: RewardParams, start: Path, data: Path, checkpoints: Pa
         train_dataset=training,
         eval_dataset=validation if len(validation) else None,
         processing_class=load_tokenizer(start),
-        peft_config=peft_config(params, "SEQ_CLS"),
+        peft_config=peft_config(params, model, "SEQ_CLS"),
         callbacks=[mark_complete(), report_progress()],
     )
     trainer.step = params

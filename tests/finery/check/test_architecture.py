@@ -57,7 +57,13 @@ BERT = {"model_type": "bert", "vocab_size": 30}
         ),
         (
             LLAMA | {"quantization_config": {"quant_method": "gptq", "bits": 4}},
-            "the weights are quantized already (gptq)",
+            "the weights are quantized already (gptq); what is learnt is merged into full"
+            " precision: set model.source to the model they were made from and model.quantized to"
+            " this one, and a step with quantization: {method: gptq} is trained on it",
+        ),
+        (
+            LLAMA | {"quantization_config": {"quant_method": "bitsandbytes"}},
+            "the weights are quantized already (bitsandbytes); set model.source to the model they",
         ),
     ],
 )  # fmt: skip

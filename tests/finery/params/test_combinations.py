@@ -14,7 +14,7 @@ DOCS = (ROOT / "docs/training.md").read_text(encoding="utf-8")
 REWARDED = {"train": ["p"], "reward_functions": ["rewards.py:f"]}
 EXPERTS = {"target_parameters": ["mlp.experts.down_proj"]}
 UNSEEN = {"train": ["p"], "val_size": 0}
-BNB, HQQ = {"method": "bnb"}, {"method": "hqq"}
+BNB = {"method": "bnb"}
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(
         (method, {"data": {"train": ["p"], "packing": True}}, "data.packing: true: does not go")
@@ -32,7 +32,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
      "quantization: any, with init: pissa or olora: they"),
     ("orpo", {"quantization": BNB, "tuner": {"target_parameters": ["mlp.experts.down_proj"]}},
      "quantization: any, with target_parameters: a parameter"),
-    ("orpo", {"quantization": HQQ}, "quantization: hqq, with target_modules: all-linear: PEFT"),
+    *(
+        ("orpo", {"quantization": {"method": name}, "tuner": {"use_dora": True}},
+         "quantization: gptq or awq, with use_dora: PEFT")
+        for name in ("gptq", "awq")
+    ),
     ("dpo", {"tuner": {"dropout": 0.1}}, "tuner.dropout: above 0: does not go with dpo"),
     ("kto", {"tuner": {"dropout": 0.1}}, "tuner.dropout: above 0: does not go with kto"),
     ("dpo", {"tuner": {"target_modules": ["q_proj", "lm_head"]}},
@@ -86,8 +90,9 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("dpo", {"quantization": BNB}),
     ("orpo", {"quantization": BNB, "tuner": {"use_dora": True}}),
     ("orpo", {"quantization": BNB | {"bits": 8}, "tuner": {"init": "gaussian"}}),
-    ("orpo", {"tuner": {"target_modules": ["q_proj"]}, "quantization": HQQ}),
+    ("orpo", {"tuner": {"target_modules": ["q_proj"]}, "quantization": {"method": "hqq"}}),
     ("kto", {"per_device_batch_size": None, "effective_batch_size": 6}),
+    ("orpo", {"quantization": {"method": "awq"}}),
     ("orpo", {"neftune_noise_alpha": 5.0}),
     ("kto", {"per_device_batch_size": 1, "loss": "apo_zero_unpaired"}),
     ("dpo", {"loss": "exo_pair", "label_smoothing": 0.001}),
@@ -122,6 +127,8 @@ def written(folder: Path, method: str, own: dict[str, Any]) -> Path:
     params["train"]["sft"]["data"] = {"train": ["identity", "handbook"], "packing": True}
     tuner = {"type": "lora"} | own.get("tuner", {})
     least = {"after": "sft", "method": method, "data": ["p"], "per_device_batch_size": 4}
+    if own.get("quantization", {}).get("method") in ("gptq", "awq"):
+        params["model"]["quantized"], least["after"] = "path:packed", "base"
     params["train"]["second"] = least | own | {"tuner": tuner}
     yaml.dump(params, file)
     return file

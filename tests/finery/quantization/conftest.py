@@ -10,8 +10,7 @@ import torch
 from finery.params.quantize import AwqParams, GptqParams
 from finery.quantization.apart import quantize_apart
 from finery.quantization.quantizer import quantize_model
-
-ROWS = [[1 + (7 * row + column) % 300 for column in range(24)] for row in range(16)]
+from tests.conftest import ROWS
 
 
 @pytest.fixture(scope="session")
@@ -22,19 +21,16 @@ def rows() -> list[list[int]]:
 
 @pytest.fixture(scope="session")
 def quantized(
-    wide_model: Path, tmp_path_factory: pytest.TempPathFactory, rows: list[list[int]]
+    wide_model: Path,
+    packed: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[list[int]],
 ) -> dict[str, Path]:
     """The 128 wide model in each format, and AWQ with its clipping."""
     folder = tmp_path_factory.mktemp("quantized")
-    settings = {
-        "gptq": GptqParams(group_size=32),
-        "awq": AwqParams(group_size=32),
-        "awq-clipped": AwqParams(group_size=32, clip=True),
-    }
-    for name, params in settings.items():
-        assert quantize_model(wide_model, params, rows, folder / name, folder / "work") == []
-    assert not (folder / "work").exists()
-    return {name: folder / name for name in settings}
+    params = AwqParams(group_size=32, clip=True)
+    assert quantize_model(wide_model, params, rows, folder / "awq", folder / "work") == []
+    return packed | {"awq-clipped": folder / "awq"}
 
 
 @pytest.fixture(scope="session")

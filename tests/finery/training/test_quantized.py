@@ -19,7 +19,6 @@ from stages.merge import merge
 from tests.finery.training.tuners.learning import LINEAR, SETTINGS, Learnt, logits, samples, stage
 from tests.steps import step
 
-ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 LORA = {"type": "lora", "rank": 4, "alpha": 8}
 needs_hqq = pytest.mark.skipif(find_spec("hqq") is None, reason="hqq is not installed")
 CASES: list[Any] = [
@@ -29,7 +28,8 @@ CASES: list[Any] = [
     pytest.param({"method": "bnb"}, LORA | {"use_dora": True}, "bitsandbytes, nf4", id="dora"),
     pytest.param({"method": "bnb", "bits": 8}, LORA, "bitsandbytes, int8", id="int8"),
     pytest.param({"method": "torchao"}, LORA, "torchao, int8", id="torchao"),
-    pytest.param({"method": "hqq"}, LORA | {"target_modules": ALL}, "hqq, 4 bits", id="hqq",
+    pytest.param({"method": "hqq"}, LORA, "hqq, 4 bits", id="hqq", marks=needs_hqq),
+    pytest.param({"method": "hqq", "bits": 8, "group_size": 32}, LORA, "hqq, 8 bits", id="hqq8",
                  marks=needs_hqq),
 ]  # fmt: skip
 
