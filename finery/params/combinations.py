@@ -146,13 +146,12 @@ COMBINATIONS = (
     ),
     Combination(
         (), "warmup_steps", "with warmup_ratio",
-        lambda step, data: {"warmup_steps", "warmup_ratio"} <= step.model_fields_set
-        and step.warmup_steps is not None,
+        lambda step, data: _is_set(step, "warmup_ratio") and step.warmup_steps is not None,
         "they say the same", "take one of them out",
     ),
     Combination(
         (), "gradient_checkpointing_kwargs", "without gradient_checkpointing",
-        lambda step, data: "gradient_checkpointing_kwargs" in step.model_fields_set
+        lambda step, data: _is_set(step, "gradient_checkpointing_kwargs")
         and not step.gradient_checkpointing,
         "nothing is checkpointed", "set gradient_checkpointing: true",
     ),
@@ -199,6 +198,11 @@ COMBINATIONS = (
         "its reflections begin in pairs that undo each other", "take an even rank",
     ),
 )  # fmt: skip
+
+
+def _is_set(step: StepParams, key: str) -> bool:
+    """To another value than it has anyway: settings as a package's manifest has them name all."""
+    return getattr(step, key) != type(step).model_fields[key].default
 
 
 def _validates(data: DataParams) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from finery.params.combinations import COMBINATIONS, NOT_OFFERED
-from finery.params.schema import ParamsError, load
+from finery.params.schema import Params, ParamsError, load
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs/training.md").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("dpo", {"optim": "galore_adamw", "weight_decay": 0.1}, "weight_decay: above 0, with galore_"),
     ("sft", {"optim": "lomo", "gradient_accumulation_steps": 1, "weight_decay": 0.1},
      "weight_decay: above 0, with galore_"),
-    ("sft", {"warmup_steps": 3, "warmup_ratio": 0.1}, "warmup_steps: with warmup_ratio: they say"),
+    ("sft", {"warmup_steps": 3, "warmup_ratio": 0.2}, "warmup_steps: with warmup_ratio: they say"),
     ("sft", {"gradient_checkpointing_kwargs": {"every_n_layers": 2}},
      "gradient_checkpointing_kwargs: without gradient_checkpointing: "),
     ("sft", {"early_stopping_patience": 2, "data": UNSEEN}, "early_stopping_patience: set, with"),
@@ -183,3 +183,14 @@ def test_a_loss_that_there_is_not(loss: Any, said: str, tmp_path: Path) -> None:
         load(written(tmp_path, "dpo", {"loss": loss}))
     (line,) = caught.value.problems
     assert f": {said}" in line
+
+
+@pytest.mark.parametrize("changed", [{}, {"warmup_steps": 3}])
+def test_settings_that_name_all_can_be_read_again(changed: dict[str, Any]):
+    """As a package's manifest has them, with the defaults written out."""
+    text = (ROOT / "params.yaml").read_text()
+    params = YAML(typ="safe").load(text)
+    params["train"]["sft"].pop("warmup_ratio")
+    params["train"]["sft"] |= changed
+    whole = Params.model_validate(params)
+    assert Params.model_validate(whole.model_dump()) == whole
