@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from finery.params.data import DataParams
+from finery.params.engine import ABREAST, IN_PARTS, SHARED
 from finery.params.methods.dpo import SMOOTHED
 from finery.params.optimizers import MUON, PROJECTING, UNDECAYED, UNSCHEDULED
 from finery.params.schedulers import WATCHING
@@ -13,6 +14,8 @@ from finery.params.tuners.lora import LoraParams
 PAIRS = ("dpo", "orpo", "simpo", "cpo", "reward")
 REFERENCED = ("dpo", "kto")
 UNGROUPED = (*PROJECTING, "lomo", MUON)
+ALONE = ("auto", "none")
+PARTED = ("adamw_torch", "adamw_torch_fused", "sgd")
 WHOLE = ("full", "freeze", "expansion")
 
 
@@ -38,6 +41,52 @@ class Combination:
 
 
 COMBINATIONS = (
+    Combination(
+        (), "distributed", f"any but auto and none, with a method other than {', '.join(ABREAST)}",
+        lambda step, data: step.method not in ABREAST and step.distributed not in ALONE,
+        "its loss is a mean over the samples that a device has, which others would change",
+        "take none, and one device",
+    ),
+    Combination(
+        (), "distributed", f"any but auto and none, with tuner.type other than {', '.join(SHARED)}",
+        lambda step, data: step.tuner.type not in SHARED and step.distributed not in ALONE,
+        "it changes its weights between the steps, or was not tried on several devices",
+        "take none, and one device",
+    ),
+    Combination(
+        (), "distributed", "in parts (fsdp2, deepspeed), with init: pissa or olora, or use_dora",
+        lambda step, data: step.distributed in IN_PARTS
+        and (getattr(step.tuner, "is_principal", False) or getattr(step.tuner, "use_dora", False)),
+        "they compute with whole weights, of which each device has a part",
+        "take ddp, or a plain lora",
+    ),
+    Combination(
+        (), "distributed", "in parts (fsdp2, deepspeed), with target_parameters or modules_to_save",
+        lambda step, data: step.distributed in IN_PARTS
+        and bool(getattr(step.tuner, "target_parameters", [])
+                 or getattr(step.tuner, "modules_to_save", [])),
+        "PEFT puts them together from whole weights, of which each device has a part",
+        "take ddp, or leave them out",
+    ),
+    Combination(
+        (), "distributed",
+        f"in parts (fsdp2, deepspeed), with optim other than {', '.join(PARTED)}",
+        lambda step, data: step.distributed in IN_PARTS
+        and (step.optim not in PARTED
+             or getattr(step.tuner, "loraplus_lr_ratio", None) is not None),
+        "its state is not kept in parts",
+        "take ddp, or adamw_torch without loraplus_lr_ratio",
+    ),
+    Combination(
+        (), "distributed", "in parts (fsdp2, deepspeed), with load_best_model_at_end",
+        lambda step, data: step.distributed in IN_PARTS and step.load_best_model_at_end,
+        "the Trainer puts no best weights back into parts", "take ddp, or leave it out",
+    ),
+    Combination(
+        (), "distributed", "in parts (fsdp2, deepspeed), with quantization",
+        lambda step, data: step.distributed in IN_PARTS and step.quantization is not None,
+        "weights in a few bits cannot be cut into parts", "take ddp, or leave quantization out",
+    ),
     Combination(
         ("reward",), "quantization", "any",
         lambda step, data: step.quantization is not None,

@@ -16,6 +16,12 @@ ATTENTION = {
 }
 """The implementations of attention, and the modules that they come from."""
 GPU_ONLY = ("flash_attention_2", "flash_attention_3")
+ABREAST = ("sft", "pretrain")
+"""Methods that several devices can train by: a sample counts by its tokens, whoever has it."""
+SHARED = ("lora", "full", "freeze")
+"""Tuners whose weights they can share."""
+IN_PARTS = ("fsdp2", "deepspeed_zero2", "deepspeed_zero3")
+"""Ways to train where no device has all of what is trained."""
 TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow",
             "swanlab": "swanlab", "trackio": "trackio", "dvclive": "dvclive"}  # fmt: skip
 """What can be reported to, and the modules."""
@@ -38,6 +44,11 @@ class RopeScalingParams(Section):
 
 
 class EngineParams(Section):
+    distributed: Literal["auto", "none", "ddp", "fsdp2", "deepspeed_zero2", "deepspeed_zero3"] = (
+        "auto"
+    )
+    """How several devices share the training: each has all of the model (ddp), or parts of it
+    (fsdp2, deepspeed). auto: ddp over the GPUs that are there. How many: resources.processes."""
     gradient_checkpointing: bool = False
     """Recompute activations in the backward pass: less memory, about a third more time."""
     gradient_checkpointing_kwargs: CheckpointingParams = CheckpointingParams()

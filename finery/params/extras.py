@@ -11,7 +11,7 @@ from finery.params.step import StepParams
 
 QUANTIZERS = {"bnb": "bitsandbytes", "torchao": "torchao", "hqq": "hqq"}
 EXTRAS = dict.fromkeys(PACKAGES, "optimizers") | {"liger_kernel": "liger"}
-EXTRAS |= {name: name for name in ("tensorboard", "wandb", "swanlab", "dvclive")}
+EXTRAS |= {name: name for name in ("tensorboard", "wandb", "swanlab", "dvclive", "deepspeed")}
 EXTRAS |= {"hqq": "quantization"}
 """The extra of pyproject.toml that brings a module."""
 UNPINNED = "no version of it is pinned in constraints.txt; install one that fits the others"
@@ -50,6 +50,8 @@ def needed(params: StepParams) -> Iterator[tuple[str, str, str]]:
         yield "attn_implementation", params.attn_implementation, module
     if params.use_liger_kernel:
         yield "use_liger_kernel", "true", "liger_kernel"
+    if params.distributed.startswith("deepspeed"):
+        yield "distributed", params.distributed, "deepspeed"
     for name in params.report_to:
         yield "report_to", name, TRACKERS[name]
     if params.quantization is not None and params.quantization.method in QUANTIZERS:

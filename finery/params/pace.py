@@ -21,7 +21,8 @@ class PaceParams(Section):
     """Samples of a step, over all devices. What a device takes at once and how many batches are
     summed follow from it; or give per_device_batch_size too, or the two others without it."""
     per_device_batch_size: Count | None = None
-    """Samples that a device takes at once; without effective_batch_size, 1 if it is not given."""
+    """Samples that a device takes at once; without effective_batch_size, 1 if it is not given. Of
+    several devices each takes at most so many: a step has as many samples as with one."""
     gradient_accumulation_steps: Count | None = None
     """Batches summed into a step; without effective_batch_size, 8 if it is not given."""
     logging_steps: Count = 10
@@ -44,12 +45,15 @@ class PaceParams(Section):
     def batch(self) -> tuple[int, int]:
         """What a device takes at once, and how many of them are summed into a step.
 
-        Raises `ValueError` if the effective batch size is not so many times the devices'.
+        All devices together take what one alone would: each takes fewer at once, or sums fewer.
+        Raises `ValueError` if they cannot share it evenly.
         """
-        if self.effective_batch_size is None:
-            return self.per_device_batch_size or 1, self.gradient_accumulation_steps or 8
-        return _split(self.effective_batch_size, self.per_device_batch_size,
-                      self.gradient_accumulation_steps, devices())  # fmt: skip
+        return _split(self, devices())
+
+    @property
+    def batch_alone(self) -> tuple[int, int]:
+        """The same, if one device trained."""
+        return _split(self, 1)
 
     @property
     def watched(self) -> str | None:
@@ -80,14 +84,26 @@ def devices() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
-def _split(whole: int, each: int | None, summed: int | None, devices: int) -> tuple[int, int]:
-    part = devices * (each or summed or 1)
-    if whole % part:
-        of = f"{each or summed} x {devices} devices" if each or summed else f"{devices} devices"
-        near = _near(whole, part)
-        raise ValueError(f"effective_batch_size: {whole} is no multiple of {of}; {near}")
+def samples_of_a_step(pace: PaceParams) -> int:
+    """The effective batch size, however many devices there are."""
+    each, summed = pace.per_device_batch_size or 1, pace.gradient_accumulation_steps or 8
+    return pace.effective_batch_size or each * summed
+
+
+def _split(pace: PaceParams, devices: int) -> tuple[int, int]:
+    whole, given = samples_of_a_step(pace), pace.effective_batch_size
+    if whole % devices:
+        of = "" if given else " samples of a step (per_device_batch_size, accumulated)"
+        near = _near(whole, devices)
+        raise ValueError(
+            f"effective_batch_size: {whole}{of} is no multiple of {devices} devices; {near}"
+        )
     share = whole // devices
-    each = each or (share // summed if summed else _largest_divisor(share))
+    each, summed = pace.per_device_batch_size, pace.gradient_accumulation_steps
+    if given is None:
+        each = each or 1
+    most = each or (max(1, share // summed) if summed else MICRO)
+    each = max(n for n in range(1, most + 1) if share % n == 0)
     return each, share // each
 
 
@@ -95,8 +111,3 @@ def _near(whole: int, part: int) -> str:
     """The multiples of `part` below and above."""
     below = whole // part * part
     return "take " + " or ".join(str(n) for n in (below, below + part) if n)
-
-
-def _largest_divisor(number: int) -> int:
-    """Up to `MICRO`."""
-    return max(n for n in range(1, MICRO + 1) if number % n == 0)

@@ -31,6 +31,10 @@ class ResourcesParams(Section):
     }
     """How many of them a stage takes, by its name in dvc.yaml; a stage left out takes none."""
 
+    processes: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """How many processes train a step together, one a GPU; auto: as many as there are GPUs that
+    the stage sees, and as can share a step evenly. What is learnt stays the same."""
+
     def gpus(self, stage: str) -> int:
         """What a stage of dvc.yaml (quantize@gptq) takes; never more than there are."""
         return min(self.num_gpus.get(stage.partition("@")[0], 0), self.accelerators)

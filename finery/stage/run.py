@@ -24,6 +24,7 @@ from finery.check.settings import check
 from finery.errors import PipelineError, UserError
 from finery.params.data import DataParams
 from finery.params.recipe import Recipe
+from finery.params.schema import Params
 from finery.params.step import StepParams
 from finery.stage.allocator import give_back_at_once
 from finery.stage.lean import load_libraries
@@ -50,7 +51,7 @@ def run(stage: Callable[..., None], argv: list[str] | None = None) -> NoReturn:
 
     The signature is the command line: a first argument that is a section of params.yaml, all of
     it (`Recipe`), or what concerns the `step` of the training that it is called for, comes from
-    there; positional paths are inputs and must exist; keyword-only
+    there, and so does `processes`; positional paths are inputs and must exist; keyword-only
     paths are outputs, handed over as `.partial-NAME` beside their place and renamed once the
     stage returns; `checkpoints` is a folder that outlives a kill. Exit status 2 for bad input,
     1 for a bad outcome.
@@ -126,13 +127,17 @@ def _insist_on_memory(params: Recipe, arguments: dict[str, Any]) -> None:
 
 
 def _bound(
-    stage: Callable[..., None], name: str, params: Recipe, argv: list[str] | None
+    stage: Callable[..., None], name: str, params: Params, argv: list[str] | None
 ) -> tuple[dict[str, Any], dict[str, Path]]:
     """What the stage is called with, and its outputs. Raises `UserError` for a missing input."""
     arguments = _arguments(stage, argv)
     outputs = {}
     for parameter in inspect.signature(stage).parameters.values():
         if parameter.name == "checkpoints":
+            continue
+        if parameter.name == "processes":
+            wanted = params.resources.processes
+            arguments["processes"] = None if wanted == "auto" else wanted
             continue
         if parameter.kind is parameter.KEYWORD_ONLY:
             outputs[parameter.name] = arguments.pop(parameter.name)

@@ -7,6 +7,7 @@ from typing import Any
 from finery.params.step import StepParams
 from finery.training.own_weights import save_own_weights
 from finery.training.principal import make_plain
+from finery.training.sharing import is_in_parts, leads, trained_weights
 
 
 def save_trained(
@@ -17,20 +18,27 @@ def save_trained(
     `principal` is what `principal_parts` gave before the first step.
     """
     if hasattr(model, "peft_config"):
-        save_adapter(model, start, folder)
+        weights = trained_weights(model) if is_in_parts(model) else None
+        if not leads():
+            return
+        save_adapter(model, start, folder, weights)
         if principal:
             make_plain(model, principal, folder)
     else:
         save_own_weights(model, params.tuner.model_dump(), start, folder)
 
 
-def save_adapter(model: Any, base: Path, folder: Path) -> None:
+def save_adapter(
+    model: Any, base: Path, folder: Path, weights: dict[str, Any] | None = None
+) -> None:
     """Write adapter_model.safetensors and adapter_config.json, the same bytes for the same weights.
+
+    `weights` are those of the adapter, where the model has them in parts.
 
     PEFT keeps names of modules in sets, whose order changes from process to process, and adds a
     model card that says nothing yet: the order is fixed here and the card left out.
     """
-    model.save_pretrained(folder, safe_serialization=True)
+    model.save_pretrained(folder, safe_serialization=True, state_dict=weights)
     (folder / "README.md").unlink(missing_ok=True)
     file = folder / "adapter_config.json"
     config = json.loads(file.read_text())

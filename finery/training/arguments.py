@@ -8,6 +8,7 @@ from finery.params.optimizers import MUON, PROJECTING
 from finery.params.schedulers import WATCHING
 from finery.params.step import StepParams
 from finery.training.reporting import trackers
+from finery.training.sharing import sharing_arguments
 
 
 def arguments(params: StepParams, dtype: str, checkpoints: Path, validate: bool) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def arguments(params: StepParams, dtype: str, checkpoints: Path, validate: bool)
         "num_train_epochs": params.num_train_epochs,
         "max_steps": params.max_steps or -1,
         "per_device_train_batch_size": each,
-        "per_device_eval_batch_size": each,
+        "per_device_eval_batch_size": params.batch_alone[0],
         "gradient_accumulation_steps": summed,
         **_optimization(params),
         "bf16": dtype == "bfloat16",
@@ -42,7 +43,7 @@ def arguments(params: StepParams, dtype: str, checkpoints: Path, validate: bool)
         "seed": params.seed,
         "report_to": trackers(params) or "none",
         "dataloader_pin_memory": torch.cuda.is_available(),
-    }
+    } | sharing_arguments(params, dtype)
 
 
 def _optimization(params: StepParams) -> dict[str, Any]:

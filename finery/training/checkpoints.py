@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finery.models.finite import no_number
+from finery.training.sharing import all_there, leads
 
 COMPLETE = "complete"
 STATE = "trainer_state.json"
@@ -27,7 +28,9 @@ def mark_complete() -> Any:
             control.should_log |= control.should_save
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+            all_there()  # each writes a part of it
+            if leads():
+                (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
     return MarkComplete()
 
@@ -92,7 +95,7 @@ def _is_good(checkpoint: Path) -> bool:
             return False
         for file in checkpoint.glob(ANSWERS):
             torch.load(file, map_location="cpu", weights_only=True)
-        for file in checkpoint.glob("optimizer.pt"):
+        for file in checkpoint.glob("optimizer.*"):  # .bin: what FSDP2 had in parts
             kept = torch.load(file, map_location="cpu", weights_only=True).get("state", {})
             if not all(value.isfinite().all() for value in _tensors(kept)):
                 return False

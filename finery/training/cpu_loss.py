@@ -33,4 +33,7 @@ class CpuLossTrainer(SFTTrainer):
         loss = torch.nn.functional.cross_entropy(
             logits[chosen].float(), targets[:, kept][chosen], reduction="sum"
         )
-        return loss / (counted.sum() if num_items_in_batch is None else num_items_in_batch)
+        if num_items_in_batch is None:
+            return loss / counted.sum()
+        # counted over all processes, of whose gradients the mean is taken
+        return loss * self.accelerator.num_processes / num_items_in_batch

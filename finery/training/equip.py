@@ -5,6 +5,7 @@ from typing import Any
 from finery.params.step import StepParams
 from finery.training.optimizers import let_state_be_read
 from finery.training.reporting import callbacks
+from finery.training.sharing import insist_on_sharing
 
 
 def equip(trainer: Any, params: StepParams) -> None:
@@ -12,6 +13,7 @@ def equip(trainer: Any, params: StepParams) -> None:
     from transformers import EarlyStoppingCallback
 
     let_state_be_read(params.optim)
+    trainer.add_callback(insist_on_sharing(trainer, params))
     for callback in callbacks(params):
         trainer.add_callback(callback)
     if params.load_best_model_at_end:

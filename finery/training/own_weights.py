@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from finery.training.sharing import leads, trained_weights
+
 CONFIG, WEIGHTS = "trained.json", "trained{suffix}.safetensors"
 SHARD = "4GB"
 
@@ -36,7 +38,9 @@ def save_own_weights(model: Any, tuner: dict[str, Any], start: Path, folder: Pat
     """
     from huggingface_hub import save_torch_state_dict
 
-    weights = {n: w.detach() for n, w in model.named_parameters() if w.requires_grad}
+    weights = trained_weights(model)
+    if not leads():
+        return
     folder.mkdir(parents=True, exist_ok=True)
     save_torch_state_dict(weights, folder, filename_pattern=WEIGHTS, max_shard_size=SHARD)
     config = {

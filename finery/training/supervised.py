@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from finery.models.tokenizer import load_tokenizer
+from finery.params.pace import devices
 from finery.params.step import StepParams
 from finery.training.arguments import arguments, on_one_gpu
 from finery.training.checkpoints import mark_complete
@@ -25,7 +26,7 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
 
     from finery.training.cpu_loss import CpuLossTrainer
     from finery.training.learning import StopsAtNan
-    from finery.training.order import InOrder
+    from finery.training.order import InOrder, longest_first, with_nothing
     from finery.training.packing import collate, packed, packed_apart, refuse_if_samples_meet
 
     training, validation = read_samples(data / "train.parquet"), read_validation(data)
@@ -40,6 +41,9 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
     class Trainer(InOrder, StopsAtNan, CpuLossTrainer):
         """In an order that can be resumed, up to the first NaN, with a loss for CPUs."""
 
+        def _get_eval_sampler(self, eval_dataset: Any) -> list[int]:
+            return longest_first(eval_dataset)
+
     trainer = Trainer(
         model=model,
         args=SFTConfig(
@@ -49,7 +53,7 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
             dataset_kwargs={"skip_prepare_dataset": True},
         ),
         data_collator=collate if length else None,
-        train_dataset=training,
+        train_dataset=training if devices() == 1 else with_nothing(training),
         eval_dataset=validation if len(validation) else None,
         processing_class=load_tokenizer(start),
         peft_config=peft_config(params, model),

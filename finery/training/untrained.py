@@ -4,12 +4,12 @@ import hashlib
 from typing import Any
 
 from finery.training.errors import TrainingError
+from finery.training.sharing import whole
 
 
 def fingerprints(model: Any) -> dict[str, str]:
     """The SHA-256 of each trained weight, by the weight's name."""
-    trained = {n: w.detach() for n, w in model.named_parameters() if w.requires_grad}
-    return {name: _sha256(weight) for name, weight in trained.items()}
+    return {n: _sha256(whole(w)) for n, w in model.named_parameters() if w.requires_grad}
 
 
 def refuse_untrained(model: Any, begun: dict[str, str], key: str) -> None:

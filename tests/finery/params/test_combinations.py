@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs/training.md").read_text(encoding="utf-8")
 REWARDED = {"train": ["p"], "reward_functions": ["rewards.py:f"]}
 EXPERTS = {"target_parameters": ["mlp.experts.down_proj"]}
+PARTS = {"distributed": "fsdp2"}
 UNSEEN = {"train": ["p"], "val_size": 0}
 BNB = {"method": "bnb"}
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -82,6 +83,20 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("orpo", {"tuner": {"loraplus_lr_ratio": 16}, "optim": "muon"},
      "tuner.loraplus_lr_ratio: with the optimizer galore_adamw, galore_adafactor, apollo_adamw"),
     ("orpo", {"tuner": {"type": "hra", "rank": 7}}, "tuner.rank: odd: does not go with hra"),
+    *(
+        (method, {"distributed": "ddp"}, "distributed: any but auto and none, with a method other")
+        for method in ("dpo", "kto", "orpo", "reward")
+    ),
+    ("sft", {"distributed": "ddp", "tuner": {"type": "adalora"}},
+     "distributed: any but auto and none, with tuner.type other than lora, full, freeze"),
+    ("sft", PARTS | {"tuner": {"init": "olora"}}, "distributed: in parts (fsdp2, deepspeed), with"),
+    ("sft", PARTS | {"tuner": {"use_dora": True}}, "distributed: in parts (fsdp2, deepspeed), wi"),
+    ("sft", PARTS | {"tuner": {"modules_to_save": ["lm_head"]}}, "distributed: in parts (fsdp2, "),
+    ("sft", PARTS | {"tuner": EXPERTS}, "distributed: in parts (fsdp2, deepspeed), with target_"),
+    ("sft", PARTS | {"optim": "adafactor"}, "distributed: in parts (fsdp2, deepspeed), with optim"),
+    ("sft", PARTS | {"tuner": {"loraplus_lr_ratio": 16}}, "distributed: in parts (fsdp2, deepsp"),
+    ("sft", PARTS | {"load_best_model_at_end": True}, "distributed: in parts (fsdp2, deepspeed), "),
+    ("sft", PARTS | {"quantization": BNB}, "distributed: in parts (fsdp2, deepspeed), with quant"),
 ]  # fmt: skip
 TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("orpo", {"tuner": {"dropout": 0.1}}),
@@ -115,6 +130,10 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("orpo", {"tuner": {"type": "hra", "rank": 6}}),
+    ("sft", PARTS),
+    ("pretrain", PARTS | {"tuner": {"type": "full"}}),
+    ("sft", {"distributed": "ddp", "quantization": BNB}),
+    ("dpo", {"distributed": "none"}),
     ("sft", {"early_stopping_patience": 2, "lr_scheduler_type": "greedy"}),
     ("sft", {"early_stopping_patience": 2, "data": UNSEEN | {"eval_dataset": ["q"]}}),
 ]
