@@ -16,15 +16,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from finery.errors import PipelineError, UserError
 from finery.pipeline.one_run import only_run
-from finery.pipeline.runs import Outcome, outcomes_of, record
+from finery.pipeline.runs import Outcome, outcomes_of, record, show
 from finery.pipeline.settings import set_params
-from finery.pipeline.status import StageStatus, unknown
+from finery.pipeline.status import StageStatus, needed
 from finery.preflight.check import check
 from flows.cluster import Cluster
 from flows.command_line import command_line
 from flows.here import Here
 from flows.lifeline import end_with_runner
-from flows.report import publish, show
+from flows.report import publish
 from flows.server import check_server, server
 
 EngineName = Literal["local", "ray", "dask"]
@@ -73,25 +73,6 @@ def run(
     if not outcomes:
         raise PipelineError(state.message or state.name)
     return outcomes
-
-
-def needed(plan: Sequence[StageStatus], names: Sequence[str]) -> list[StageStatus]:
-    """The stages named and all above them; every stage if none is named.
-
-    A name without its @item stands for all items. Raises `ProjectError` for an unknown one.
-    """
-    if not names:
-        return list(plan)
-    wanted: set[str] = set()
-    for name in names:
-        found = {s.name for s in plan if name in (s.name, s.name.partition("@")[0])}
-        if not found:
-            raise unknown(name, [stage.name for stage in plan])
-        wanted |= found
-    for stage in reversed(plan):
-        if stage.name in wanted:
-            wanted |= set(stage.after)
-    return [stage for stage in plan if stage.name in wanted]
 
 
 def _engine(root: Path, name: EngineName, address: str | None, repo: str | None) -> Here | Cluster:

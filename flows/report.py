@@ -1,4 +1,4 @@
-"""What a run came to: a table in the terminal, and as artifacts on the Prefect page."""
+"""What a run came to, as artifacts on the Prefect page."""
 
 import base64
 import json
@@ -7,29 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from finery.pipeline.reports import metrics_files, plot_images
 from finery.pipeline.runs import Outcome
-
-STYLES = {"ran": "green", "failed": "bold red", "blocked": "yellow"}
-
-
-def show(outcomes: Sequence[Outcome]) -> None:
-    """Print what became of each stage, and why."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000
-    box = SIMPLE_HEAD if console.is_terminal else None
-    table = Table("stage", "outcome", "seconds", "why", box=box)
-    for outcome in outcomes:
-        seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
-        cells = (outcome.stage, outcome.result, seconds, outcome.why)
-        table.add_row(*(Text(cell, style=STYLES.get(outcome.result, "")) for cell in cells))
-    console.print(table)
 
 
 def publish(outcomes: Sequence[Outcome], root: Path) -> None:

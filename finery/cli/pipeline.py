@@ -56,7 +56,8 @@ def doctor(as_json: AsJson = False) -> None:
 @commands.command(**FLOW)
 def run(context: typer.Context) -> None:
     """Run what changed, independent stages at once, on a page to watch."""
-    _become("flows.pipeline", context.args)
+    if any(argument.startswith("-") for argument in context.args) or not _settled(context.args):
+        _become("flows.pipeline", context.args)
 
 
 @commands.command(**FLOW)
@@ -134,6 +135,22 @@ def why(stage: StageName, as_json: AsJson = False) -> None:
 def _become(module: str, arguments: list[str]) -> None:
     """Go on as `python -m MODULE`: flows stand above this package, which does not import them."""
     os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+def _settled(stages: list[str]) -> bool:
+    """Whether a run of these stages had nothing to do; if so, it is told and recorded."""
+    from uuid import uuid4
+
+    from finery.pipeline.runs import record, show
+    from finery.pipeline.settled import settled
+    from finery.preflight.check import check as check_params
+
+    with one_line_errors():
+        if outcomes := settled(stages):
+            check_params(Path("params.yaml"))
+            record(str(uuid4()), outcomes)
+            show(outcomes)
+    return bool(outcomes)
 
 
 def _check_settings() -> None:

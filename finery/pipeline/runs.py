@@ -11,6 +11,7 @@ from typing import Any, Literal
 from finery.to_json import to_json
 
 RUNS = Path(".finery/runs.jsonl")
+STYLES = {"ran": "green", "failed": "bold red", "blocked": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,25 @@ def outcomes_of(run: str, root: Path = Path()) -> list[Outcome]:
     lines = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
     runs = {found["run"]: found["stages"] for found in _whole(lines.split("\n"))}
     return [Outcome(**stage) for stage in runs.get(run, [])]
+
+
+def show(outcomes: Sequence[Outcome]) -> None:
+    """Print what became of each stage, and why."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000
+    box = SIMPLE_HEAD if console.is_terminal else None
+    table = Table("stage", "outcome", "seconds", "why", box=box)
+    for outcome in outcomes:
+        seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
+        cells = (outcome.stage, outcome.result, seconds, outcome.why)
+        table.add_row(*(Text(cell, style=STYLES.get(outcome.result, "")) for cell in cells))
+    console.print(table)
 
 
 def _whole(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Which stages `dvc repro` would run, and why, without running or locking anything."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -53,6 +53,25 @@ def reasons(stage: str, root: Path = Path()) -> tuple[str, ...]:
 def reasons_by_lock(stage: str, root: Path = Path()) -> tuple[str, ...]:
     """The same, told by dvc.lock: outputs of stages need not be in `root`."""
     return look(root, lambda repo: lock_reasons(named(stage, repo), made(repo)))
+
+
+def needed(plan: Sequence[StageStatus], names: Sequence[str]) -> list[StageStatus]:
+    """The stages named and all above them; every stage if none is named.
+
+    A name without its @item stands for all items. Raises `ProjectError` for an unknown one.
+    """
+    if not names:
+        return list(plan)
+    wanted: set[str] = set()
+    for name in names:
+        found = {s.name for s in plan if name in (s.name, s.name.partition("@")[0])}
+        if not found:
+            raise unknown(name, [stage.name for stage in plan])
+        wanted |= found
+    for stage in reversed(plan):
+        if stage.name in wanted:
+            wanted |= set(stage.after)
+    return [stage for stage in plan if stage.name in wanted]
 
 
 def made(repo: Repo) -> dict[str, Output]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-BESIDE = ("bitsandbytes", "scipy", "sklearn", "torchao")
+BESIDE = ("bitsandbytes", "hqq", "scipy", "sklearn", "torchao")
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
 from finery.errors import PipelineError, UserError
 from finery.pipeline.runs import Outcome
-from finery.pipeline.status import StageStatus, status
-from flows.pipeline import needed, pipeline
+from finery.pipeline.status import StageStatus, needed, status
+from flows.pipeline import pipeline
 from flows.pipeline import run as pipeline_run
 
 pytestmark = pytest.mark.usefixtures("prefect_page")

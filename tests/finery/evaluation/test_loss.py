@@ -39,6 +39,28 @@ def test_losses(model: Any, batch_size: int):
         assert one == pytest.approx(other, rel=1e-5)
 
 
+def test_the_head_predicts_what_counts_and_no_more(model: Any):
+    seen: list[tuple[int, ...]] = []
+    hook = model.lm_head.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[:2]))
+    try:
+        losses(model, TESTS[:3], 2)
+        losses(model, [TESTS[0] | {"labels": [-100] * 12}], 1)
+    finally:
+        hook.remove()
+    # the shortest two: from the second of twelve tokens on; the one whose last token counts: two
+    assert seen == [(2, 12), (1, 2), (1, 12)]
+
+
+def test_a_model_that_predicts_everywhere_has_the_same_losses(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+):
+    expected, forward = losses(model, TESTS, 4), model.forward
+    monkeypatch.setattr(
+        model, "forward", lambda input_ids, attention_mask: forward(input_ids, attention_mask)
+    )
+    assert losses(model, TESTS, 4) == [(pytest.approx(loss), n) for loss, n in expected]
+
+
 def test_perplexity():
     assert perplexity(0) == 1
     assert perplexity(math.log(7)) == pytest.approx(7)
