@@ -34,11 +34,13 @@ def disk(params: Params) -> Iterator[Finding]:
 def artefact_bytes(size: ModelSize, params: Params) -> dict[str, int]:
     """About how large each folder in models/ gets, in bytes.
 
+    What a step has trained is kept in float32: a small adapter, or the weights of the model.
     Quantized: the linear layers in their bits plus a scale and a zero (4 bytes) a group; the rest
     in half precision. Packages hold links.
     """
     merged = size.parameters * DTYPE_BYTES[params.merge.dtype]
     sizes = {"base": size.stored} | dict.fromkeys(params.train, merged)
+    sizes |= {f"adapters/{step}": weights * 4 for step, weights in size.trained.items()}
     inside = sum(rows * columns for rows, columns in size.linears)
     for name in ("gptq", "awq"):
         chosen = getattr(params.quantize, name)

@@ -68,9 +68,16 @@ def known_optimizer(name: object) -> object:
         return name
     if name in REFUSED:
         raise ValueError(f"{name} is not offered: {REFUSED[name]}")
-    near = difflib.get_close_matches(name, WORKING, n=1)
+    near = _plain(name) or difflib.get_close_matches(name, WORKING, n=1)
     meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(WORKING)}"
     raise ValueError(f"there is no optimizer {name}; {meant}")
+
+
+def _plain(name: str) -> list[str]:
+    """Of a family that is named alone, as adamw or Lion, its plainest: torch's, without extras."""
+    said = name.casefold().replace("-", "_")
+    family = [each for each in WORKING if each.startswith((said, f"schedule_free_{said}"))]
+    return [said] if said in WORKING else family[:1]
 
 
 def args_problems(name: str, args: Mapping[str, Any]) -> Iterator[str]:

@@ -34,5 +34,8 @@ def start_problems(starts: StartsParams, train: dict[str, object]) -> Iterator[s
         if step.after not in known:
             hint = ""
             if RELEASE.fullmatch(step.after):
-                hint = f"; a release has a name in starts, as champion: {step.after}"
+                hint = (
+                    f'; a release has a name first: set starts: {{champion: "{step.after}"}}, and'
+                    " after: champion here"
+                )
             yield f"train.{name}.after: no step {step.after}; there are {', '.join(known)}{hint}"

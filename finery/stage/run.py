@@ -142,10 +142,17 @@ def _bound(
         if parameter.kind is parameter.KEYWORD_ONLY:
             outputs[parameter.name] = arguments.pop(parameter.name)
         elif parameter.annotation is Path and not arguments[parameter.name].exists():
-            raise UserError(f"{arguments[parameter.name]}: missing; `dvc repro {name}` makes it")
+            raise UserError(f"{(path := arguments[parameter.name])}: missing; {_had(path, name)}")
         elif (section := _section(parameter, params, arguments.get("step"))) is not None:
             arguments[parameter.name] = section
     return arguments, outputs
+
+
+def _had(path: Path, stage: str) -> str:
+    """How an input of a stage is had, if another makes it; and where its name comes from."""
+    if path.parts[:1] in (("models",), ("reports",)) or path.parts[:2] == ("data", "prepared"):
+        return f"`dvc repro {stage}` makes it"
+    return "no stage makes it; put it there, or correct its name in params.yaml"
 
 
 def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, Any]:

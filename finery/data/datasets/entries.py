@@ -1,5 +1,6 @@
 """The entries of dataset_info.json, with the defaults of LLaMA-Factory 0.9.5 (its parser.py)."""
 
+import json
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -185,5 +186,16 @@ class Entry(BaseModel):
             required |= {"columns.response": columns.response}
         if self.kind == "text" and (columns.history or columns.system or columns.tools):
             required["columns.response"] = None
-        given = "an entry that names some has no defaults for the others"
-        return [f"{key}: missing; name it, {given}" for key, name in required.items() if not name]
+        return [
+            f"{key}: missing; {self._how_named()}" for key, name in required.items() if not name
+        ]
+
+    def _how_named(self) -> str:
+        """What to do where a column or a tag has no name."""
+        if not self.ranking or "columns" in self.model_fields_set:
+            return "name it, an entry that names some has no defaults for the others"
+        whole = {"prompt": "instruction", "query": "input"}
+        if self.formatting != "alpaca":
+            whole = {"messages": "conversations"}
+        whole |= {"chosen": "chosen", "rejected": "rejected"}
+        return f'with ranking all columns are named, such as "columns": {json.dumps(whole)}'

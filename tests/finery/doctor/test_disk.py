@@ -53,8 +53,21 @@ def test_the_sizes_of_the_artefacts(project: Path):
     size = model_size(params)
     packed = 128 * 64 // 2 + 128 * 64 // 64 * 4 + 64000 * 2
     assert artefact_bytes(size, params) == {
-        "base": 72192 * 2, "sft": 72192 * 4, "gptq": packed, "awq": packed
+        "base": 72192 * 2, "sft": 72192 * 4, "gptq": packed, "awq": packed,
+        "adapters/sft": 16 * (128 + 64) * 4,
     }  # fmt: skip
+
+
+def test_what_a_step_trains_of_the_model_itself_is_kept_too(project: Path):
+    a_model(
+        Path("m"),
+        {"model.layers.0.mlp.weight": [128, 64], "model.embed.weight": [1000, 64]},
+        hidden_size=64, num_hidden_layers=1, vocab_size=1000,
+    )  # fmt: skip
+    params = change({"model.source": "path:m", "train.sft.tuner": {"type": "full"}})
+    assert artefact_bytes(model_size(params), params)["adapters/sft"] == 72192 * 4
+    params = change({"train.sft.tuner": {"type": "freeze", "trainable_layers": 1}})
+    assert artefact_bytes(model_size(params), params)["adapters/sft"] == 128 * 64 * 4
 
 
 def test_the_first_link_that_works(project: Path):

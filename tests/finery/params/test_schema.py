@@ -349,7 +349,7 @@ def test_a_step_starts_from_a_release_by_a_name(file: Path):
          "train.sft.after: no step champoin; there are base, champion, sft"),
         ("{}", '"release:merged@prod"',
          "train.sft.after: no step release:merged@prod; there are base, sft; a release has a name"
-         " in starts, as champion: release:merged@prod"),
+         ' first: set starts: {champion: "release:merged@prod"}, and after: champion here'),
     ],
 )  # fmt: skip
 def test_what_a_step_cannot_start_from(file: Path, starts: str, after: str, said: str):

@@ -27,7 +27,14 @@ def problems(folder: Path, **changed: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("changed", "said"), [
-    ({"optim": "adamw"}, "optim: there is no optimizer adamw; did you mean adamw_8bit?"),
+    *(
+        ({"optim": given}, f"optim: there is no optimizer {given}; did you mean {meant}?")
+        for given, meant in {
+            "adamw": "adamw_torch", "AdamW": "adamw_torch", "adam": "adamw_torch",
+            "AdaFactor": "adafactor", "lion": "lion_8bit", "radam": "schedule_free_radam",
+            "galore": "galore_adamw", "adamw_torhc": "adamw_torch",
+        }.items()
+    ),
     ({"optim": "grokadamw"}, "optim: grokadamw is not offered: resumed from a checkpoint it ends"
      " otherwise; take adamw_torch"),
     ({"optim": "galore_adamw", "optim_args": {"rnak": 4}}, "optim_args.rnak: galore_adamw has none"

@@ -115,8 +115,18 @@ def test_a_bug_stays_visible(project: Path):
 
 def test_a_missing_input(project: Path):
     (project / "source").unlink()
-    assert cook(project) == (2, "cook: source: missing; `dvc repro cook` makes it\n")
+    assert cook(project) == (
+        2,
+        "cook: source: missing; no stage makes it; put it there, or correct its name in"
+        " params.yaml\n",
+    )
     assert not (project / "out").exists()
+
+
+@pytest.mark.parametrize("path", ["models/base", "data/prepared/sft/train", "reports/gate/r.json"])
+def test_a_missing_input_that_a_stage_makes(path: str):
+    assert _had(Path(path), "train@sft") == "`dvc repro train@sft` makes it"
+    assert _had(Path(f"data/raw/{path}"), "prepare@sft").startswith("no stage makes it; ")
 
 
 def test_settings_are_checked_first(project: Path):

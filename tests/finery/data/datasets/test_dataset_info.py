@@ -99,7 +99,17 @@ MISSING = "missing; name it, an entry that names some has no defaults for the ot
          "d.split: 'test': files are all one split, train; remove it"),
         ({"hf_hub_url": "a/b", "split": "train[:10%]"},
          "d.split: 'train[:10%]': slices are not read; name the split alone, and set num_samples"),
-        ({"file_name": "x", "ranking": True}, f"d.columns.chosen: {MISSING}"),
+        ({"file_name": "x", "ranking": True},
+         'd.columns.chosen: missing; with ranking all columns are named, such as "columns":'
+         ' {"prompt": "instruction", "query": "input", "chosen": "chosen", "rejected": "rejected"}'),
+        ({"file_name": "x", "ranking": True, **SAID},
+         'd.columns.chosen: missing; with ranking all columns are named, such as "columns":'
+         ' {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}'),
+        ({"file_name": "x", "ranking": True, "columns": {"prompt": "q", "chosen": "c"}},
+         f"d.columns.rejected: {MISSING}"),
+        ({"file_name": "x", "ranking": True, **SAID, "tags": {"role_tag": "role"},
+          "columns": {"messages": "m", "chosen": "c", "rejected": "r"}},
+         f"d.tags.content_tag: {MISSING}"),
         ({"file_name": "x", "columns": {"response": "a"}}, f"d.columns.prompt: {MISSING}"),
         ({"file_name": "x", "columns": {"prompt": "a", "history": "h"}},
          f"d.columns.response: {MISSING}"),
