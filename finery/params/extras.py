@@ -11,11 +11,9 @@ from finery.params.step import StepParams
 
 QUANTIZERS = {"bnb": "bitsandbytes", "torchao": "torchao", "hqq": "hqq"}
 EXTRAS = dict.fromkeys(PACKAGES, "optimizers") | {"liger_kernel": "liger"}
-EXTRAS |= {name: name for name in ("tensorboard", "wandb", "swanlab", "dvclive", "deepspeed")}
+EXTRAS |= {name: name for name in (*TRACKERS.values(), "deepspeed")}
 EXTRAS |= {"hqq": "quantization"}
 """The extra of pyproject.toml that brings a module."""
-UNPINNED = "no version of it is pinned in constraints.txt; install one that fits the others"
-OTHERWISE = {"mlflow": UNPINNED, "trackio": UNPINNED}
 FLASH = "pip install flash-attn --no-build-isolation, next to a CUDA compiler"
 ON_GPUS = ("liger_kernel", "flash_attn", "flash_attn_interface")
 """What runs on a GPU alone."""
@@ -63,4 +61,4 @@ def _how(module: str) -> str:
     """How a package is installed."""
     if module in EXTRAS:
         return f"pip install 'finery[{EXTRAS[module]}]' -c constraints.txt"
-    return OTHERWISE.get(module, FLASH)
+    return FLASH

@@ -2,6 +2,8 @@
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ BASIC = {
     "max_steps": 2, "effective_batch_size": 4, "logging_steps": 1, "warmup_steps": 0,
     "lr_scheduler_type": "constant",
 }  # fmt: skip
+MORE = ("MLFLOW_TRACKING_URI", "TRACKIO_DIR")
 YARN = {"rope_type": "yarn", "factor": 2.0}
 
 
@@ -136,7 +139,7 @@ def test_compiled(tiny_model: Path, data: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to log in, and the environment as it was afterwards."""
-    for name in ("TENSORBOARD_LOGGING_DIR", "WANDB_MODE", "WANDB_DIR", "WANDB_SILENT"):
+    for name in ("TENSORBOARD_LOGGING_DIR", "WANDB_MODE", "WANDB_DIR", "WANDB_SILENT", *MORE):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     (tmp_path / "project").mkdir()
@@ -176,15 +179,46 @@ def test_wandb_logs_offline(tiny_model: Path, data: Path, tmp_path: Path, elsewh
     assert list((elsewhere / ".finery/logs/sft/wandb").rglob("offline-run-*/*.wandb"))
 
 
+def test_mlflow_logs_offline(tiny_model: Path, data: Path, tmp_path: Path, elsewhere: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    plain = trained(step(**BASIC), tiny_model, data, tmp_path / "plain", tmp_path / "none")
+    params = step(**BASIC | {"report_to": ["mlflow"]})
+    assert trained(params, tiny_model, data, tmp_path / "out", tmp_path / "kept") == plain
+    store = f"sqlite:///{elsewhere.resolve()}/.finery/logs/sft/mlflow/mlflow.db"
+    client = mlflow.MlflowClient(store)
+    (run,) = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    losses = client.get_metric_history(run.info.run_id, "loss")
+    assert [each.step for each in losses] == [1, 2] and losses[0].value > 1
+    assert os.listdir(elsewhere) == [".finery"]
+
+
+def test_trackio_logs_offline(
+    tiny_model: Path, data: Path, tmp_path: Path, elsewhere: Path
+) -> None:
+    if not has("trackio"):  # importing it here would settle where it logs
+        pytest.skip("could not import 'trackio'")
+    params = step(**BASIC | {"report_to": ["trackio"]})
+    made = trained(params, tiny_model, data, tmp_path / "out", tmp_path / "kept")
+    assert made == trained(step(**BASIC), tiny_model, data, tmp_path / "plain", tmp_path / "none")
+    (store,) = (elsewhere / ".finery/logs/sft/trackio").glob("*.db")
+    with closing(sqlite3.connect(store)) as connection:
+        rows = connection.execute("select step, metrics from metrics order by step").fetchall()
+    said = [(number, json.loads(metrics)) for number, metrics in rows]
+    losses = {number: each["train/loss"] for number, each in said if "train/loss" in each}
+    assert list(losses) == [1, 2] and losses[1] > 1
+    assert os.listdir(elsewhere) == [".finery"]
+
+
 @pytest.mark.parametrize(("changed", "said"), [
     ({"use_liger_kernel": True}, "use_liger_kernel: true needs a GPU, and there is none here; take"
      " it out"),
     ({"attn_implementation": "flash_attention_2"}, "attn_implementation: flash_attention_2 needs a"
      " GPU, and there is none here; take it out"),
-    ({"report_to": ["mlflow"]}, "report_to: mlflow needs the package mlflow; no version of it is"
-     " pinned in constraints.txt; install one that fits the others"),
-    ({"report_to": ["swanlab"]}, "report_to: swanlab needs the package swanlab; pip install"
-     " 'finery[swanlab]' -c constraints.txt"),
+    *(
+        ({"report_to": [name]}, f"report_to: {name} needs the package {name}; pip install"
+         f" 'finery[{name}]' -c constraints.txt")
+        for name in ("tensorboard", "wandb", "mlflow", "swanlab", "trackio", "dvclive")
+    ),
 ])  # fmt: skip
 def test_what_is_not_here_is_said_before_the_model_is_loaded(
     changed: dict[str, Any], said: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

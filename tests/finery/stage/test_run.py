@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from finery.stage.run import _had
+
 ROOT = Path(__file__).resolve().parents[3]
 STAGE = '''
 import sys, time

@@ -101,7 +101,8 @@ MISSING = "missing; name it, an entry that names some has no defaults for the ot
          "d.split: 'train[:10%]': slices are not read; name the split alone, and set num_samples"),
         ({"file_name": "x", "ranking": True},
          'd.columns.chosen: missing; with ranking all columns are named, such as "columns":'
-         ' {"prompt": "instruction", "query": "input", "chosen": "chosen", "rejected": "rejected"}'),
+         ' {"prompt": "instruction", "query": "input", "chosen": "chosen", "rejected":'
+         ' "rejected"}'),
         ({"file_name": "x", "ranking": True, **SAID},
          'd.columns.chosen: missing; with ranking all columns are named, such as "columns":'
          ' {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}'),
