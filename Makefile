@@ -51,6 +51,7 @@ bench: setup
 	python bench/figures.py
 	python bench/status.py
 	python bench/overhead.py
+	python bench/stages.py .
 	python bench/prepare_vs_llamafactory.py
 	python bench/memory.py
 	python bench/nights.py

@@ -143,11 +143,10 @@ def _settled(stages: list[str]) -> bool:
 
     from finery.pipeline.runs import record, show
     from finery.pipeline.settled import settled
-    from finery.preflight.check import check as check_params
 
     with one_line_errors():
         if outcomes := settled(stages):
-            check_params(Path("params.yaml"))
+            _check_settings()
             record(str(uuid4()), outcomes)
             show(outcomes)
     return bool(outcomes)
