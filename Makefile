@@ -34,13 +34,14 @@ repro: setup
 
 # Three kinds: tests of modules, side by side; of whole pipelines, a file at a time on each core,
 # as they share a project; of flows, which use all cores themselves, alone.
+SLOWEST := --durations 10
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal --ignore tests/flows --ignore tests/pipeline
 BY_FILE := -n auto --maxprocesses 2 --dist loadfile tests/pipeline
 
 test: setup
-	OMP_NUM_THREADS=1 python -m pytest -m "not slow" $(SIDE_BY_SIDE)
-	OMP_NUM_THREADS=1 python -m pytest -m "not slow" $(BY_FILE)
-	python -m pytest -m "not slow" tests/flows
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" $(SLOWEST) $(SIDE_BY_SIDE)
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" $(SLOWEST) $(BY_FILE)
+	python -m pytest -m "not slow" $(SLOWEST) tests/flows
 
 test-all: setup
 	OMP_NUM_THREADS=1 python -m pytest $(SIDE_BY_SIDE)

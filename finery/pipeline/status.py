@@ -41,7 +41,15 @@ def status(root: Path = Path()) -> list[StageStatus]:
     Agrees with DVC about what changed, needs no lock and may be called while `dvc repro` runs.
     Raises `ProjectError` if there is no project or DVC cannot read it.
     """
-    return look(root, _statuses)
+    return look(root, statuses)
+
+
+def statuses(repo: Repo) -> list[StageStatus]:
+    """The same of an open project, whose graph is not read again."""
+    graph = get_active_graph(repo.index.graph)
+    order = plan_repro(graph)
+    own = {stage: stage_reasons(stage) for stage in order}
+    return [_status(stage, graph, order, own) for stage in order]
 
 
 def reasons(stage: str, root: Path = Path()) -> tuple[str, ...]:
@@ -93,13 +101,6 @@ def unknown(stage: str, known: Iterable[str]) -> ProjectError:
     near = difflib.get_close_matches(stage, names, n=1)
     advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
     return ProjectError(f"{stage}: unknown stage; {advice}")
-
-
-def _statuses(repo: Repo) -> list[StageStatus]:
-    graph = get_active_graph(repo.index.graph)
-    order = plan_repro(graph)
-    own = {stage: stage_reasons(stage) for stage in order}
-    return [_status(stage, graph, order, own) for stage in order]
 
 
 def _status(

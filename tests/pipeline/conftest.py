@@ -1,5 +1,6 @@
 """The pipeline on the tiny model: made once, run once, copied for each test that changes it."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -66,12 +67,17 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def new_project(
-    sources: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+    make_project: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Project]:
+    """Makes a project in a folder of its own, of which nothing ran."""
+    return lambda name: make_project(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="session")
+def make_project(sources: Path, tiny_model: Path) -> Callable[[Path], Project]:
     """Makes a project of these sources, the tiny model and few rows, of which nothing ran."""
 
-    def make(name: str) -> Project:
-        home = tmp_path_factory.mktemp(name)
+    def make(home: Path) -> Project:
         project = Project(home / "project", home / "dvc")
         shutil.copytree(sources, project.folder)
         shutil.copytree(tiny_model, project.folder / "tiny")
@@ -93,18 +99,53 @@ def new_project(
 
 
 @pytest.fixture(scope="session")
-def pipeline(new_project: Callable[[str], Project]) -> Project:
+def built(
+    make_project: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], Project]:
+    """Each of the two projects whose stages all ran, 0 or 1, each from nothing.
+
+    The processes that the tests run in share them: the first that asks for one makes it.
+    """
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+
+    def build(number: int) -> Project:
+        home = common / f"pipeline-{number}"
+        with home.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (home / "whole").exists():
+                shutil.rmtree(home, ignore_errors=True)
+                outcome = make_project(home).repro()
+                assert outcome.status == 0, outcome.output
+                assert len(outcome.ran) == 18 and not outcome.restored
+                (home / "whole").touch()
+        return Project(home / "project", home / "dvc")
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def pipeline(built: Callable[[int], Project]) -> Project:
     """A project whose stages all ran. Tests may only look at it; see `project`."""
-    project = new_project("pipeline")
-    outcome = project.repro()
-    assert outcome.status == 0, outcome.output
-    return project
+    return built(_number())
+
+
+@pytest.fixture(scope="session")
+def another_pipeline(built: Callable[[int], Project]) -> Project:
+    """Another one, made apart from it. Tests may only look at it."""
+    return built(1 - _number())
 
 
 @pytest.fixture
 def project(pipeline: Project, tmp_path: Path) -> Project:
     """A copy of the finished pipeline, to change and to run."""
     return pipeline.copied_to(tmp_path / "project")
+
+
+def _number() -> int:
+    """0 and 1 in turn, for the processes that the tests run in."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
 
 
 def _commit(project: Project) -> None:

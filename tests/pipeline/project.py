@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo, lock_repo
-from networkx import ancestors
 from ruamel.yaml import YAML
 
 RAN = re.compile(r"Running stage '([^']+)':$", re.MULTILINE)
@@ -84,16 +83,13 @@ class Project:
         names = ("DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR", "DVC_SITE_CACHE_DIR")
         return dict.fromkeys(names, str(self.dvc_home)) | {"DVC_NO_ANALYTICS": "1"}
 
-    def plan(self) -> tuple[set[str], set[str]]:
-        """The stages that `dvc repro --dry --all-pipelines` would run, and all that it can reach.
+    def dry_run(self) -> set[str]:
+        """The stages that `dvc repro --dry --all-pipelines` would run.
 
-        A dry run cannot know what a stage will write and takes the stages below it as unchanged;
-        the second set has those too, from DVC's graph.
+        It cannot know what a stage will write, and takes the stages below it as unchanged.
         """
         with chdir(self.folder), Repo() as repo, lock_repo(repo):
-            stale = set(repo.reproduce(dry=True, all_pipelines=True))
-            below = {stage for first in stale for stage in ancestors(repo.index.graph, first)}
-            return {stage.name for stage in stale}, {stage.name for stage in stale | below}
+            return {stage.name for stage in repo.reproduce(dry=True, all_pipelines=True)}
 
     def set(self, key: str, value: Any) -> None:
         """Change one setting of params.yaml, named like `train.sft.tuner.rank`."""
