@@ -9,6 +9,7 @@ from finery.evaluation.loading import load_for_evaluation
 from finery.evaluation.loss import losses
 from finery.evaluation.report import metrics as summarize
 from finery.evaluation.report import refuse_nothing, sample_report
+from finery.evaluation.seen import seen_by
 from finery.models.finite import insist_on_numbers
 from finery.models.load import be_quiet
 from finery.models.tokenizer import load_tokenizer
@@ -29,9 +30,11 @@ def evaluate(
     rows = read_parquet(tests / "test.parquet")
     refuse_nothing(rows, tests / "test.parquet")
     loaded, tokenizer = load_for_evaluation(model), load_tokenizer(model)
-    each_loss = losses(loaded, rows, params.batch_size)
+    seen = seen_by(model, tests)
+    each_loss = losses(loaded, rows, params.batch_size, seen)
     prompts = [row["prompt_ids"] for row in rows]
-    answers = answer(loaded, tokenizer, prompts, params.max_new_tokens, params.batch_size)
+    asked = seen and (lambda batch, tokens: seen([rows[index] for index in batch], tokens))
+    answers = answer(loaded, tokenizer, prompts, params.max_new_tokens, params.batch_size, asked)
     calls = matched_calls(loaded, tokenizer, rows, answers)
     reports = [sample_report(*each) for each in zip(rows, answers, each_loss, calls, strict=True)]
     lines = [to_json(report) + "\n" for report in reports]

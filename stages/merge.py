@@ -8,6 +8,7 @@ from finery.merging.adapter import are_own_weights, refuse_unfit_adapter
 from finery.merging.lora import merge_lora
 from finery.merging.own_weights import merge_own_weights
 from finery.merging.packed import beside_packed
+from finery.merging.probes import probes
 from finery.models.files import carry_along, save_model
 from finery.models.finite import insist_on_numbers, remedy
 from finery.models.load import be_quiet
@@ -39,12 +40,13 @@ def merge(
     refuse_unfit_adapter(adapter, start, step)
     insist_on_numbers(start, remedy(start))
     insist_on_numbers(adapter, f"train with a smaller train.{step}.learning_rate")
-    probes = [s["input_ids"] for s in read_parquet(data / "calibration.parquet")[:PROBES]]
+    samples = read_parquet(data / "calibration.parquet")[:PROBES]
+    probed = probes(samples, start, data)
     merge_in = merge_own_weights if are_own_weights(adapter) else merge_lora
-    model, fidelity = merge_in(start, adapter, params.dtype, probes)
+    model, fidelity = merge_in(start, adapter, params.dtype, probed)
     learnt_on = lineage.read(adapter).get(f"train@{step}", {}).get("quantization")
     if is_packed(learnt_on):
-        fidelity["trained"] = beside_packed(start, adapter, model, probes)
+        fidelity["trained"] = beside_packed(start, adapter, model, probed)
     save_model(model, merged)
     carry_along(start, merged)
     if is_scorer(adapter):

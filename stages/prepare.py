@@ -7,9 +7,11 @@ from typing import Any
 from finery import lineage
 from finery.data.choosing.choose import Choice, choose
 from finery.data.choosing.emptied import refuse_emptied
+from finery.data.choosing.images import keep_images
 from finery.data.choosing.pool import Pool
 from finery.data.formats.dataset import Dataset, open_dataset
 from finery.data.formats.kinds import refuse_untestable, trained_kind
+from finery.data.prepared import with_images
 from finery.data.rendering.chat import Renderer
 from finery.data.report.histogram import Histogram
 from finery.data.report.preview import first
@@ -18,6 +20,7 @@ from finery.data.report.statistics import describe
 from finery.data.tokens.making import make, record, report_bad_rows
 from finery.data.tokens.tokenized import Tokenized
 from finery.data.tokens.tokenizing import Tokenizing
+from finery.models.pictures import Pictures
 from finery.models.tokenizer import load_tokenizer, template_record
 from finery.params.data import DataParams
 from finery.reward_functions import keep, refuse_unfit
@@ -48,8 +51,11 @@ def prepare(
     """
     refuse_unfit(datasets, params.reward_functions, params.key("reward_functions"))
 
+    pictures = Pictures.of(base)
+
     def opened(names: Sequence[str]) -> list[Dataset]:
-        return [open_dataset(datasets, name, params.variables) for name in names]
+        seeing = pictures is not None
+        return [open_dataset(datasets, name, params.variables, seeing) for name in names]
 
     learnt, tested = opened([*params.train, *params.eval_dataset]), opened(params.test)
     kind = trained_kind(learnt, f"train.{step}.data")
@@ -57,7 +63,8 @@ def prepare(
 
     histogram = Histogram()
     tokenizer = load_tokenizer(base)
-    renderer = Renderer.by(params, tokenizer)
+    renderer = Renderer.by(params, tokenizer, pictures)
+    kind = with_images(kind) if renderer.sees else kind
     near = params.deduplicate == "near"
     work = [Tokenizing(each, renderer, near=near) for each in learnt]
     work += [Tokenizing(each, renderer.whole(), asked=True, near=near) for each in tested]
@@ -74,6 +81,9 @@ def prepare(
     pool.write(train / "train.parquet", kind, choice.training)
     pool.write(train / "validation.parquet", kind, choice.validation)
     pool.write(calibration / "calibration.parquet", kind, choice.calibration)
+    if renderer.sees:
+        keep_images(made, train)
+        keep_images(made, calibration)
 
     facts = {"datasets": record(made[: len(params.train)])}
     facts |= template_record(tokenizer, params.chat_template_kwargs)

@@ -54,6 +54,26 @@ def packed(wide_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return {name: folder / name for name in ("gptq", "awq")}
 
 
+@pytest.fixture(scope="session")
+def qwen_vl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that reads images, of the Qwen2-VL shape."""
+    from tests.seeing import make_qwen
+
+    folder = tmp_path_factory.mktemp("qwen-vl") / "model"
+    make_qwen(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model that reads images, of the LLaVA shape."""
+    from tests.seeing import make_llava
+
+    folder = tmp_path_factory.mktemp("llava") / "model"
+    make_llava(folder)
+    return folder
+
+
 def make_tiny_model(folder: Path, width: int = 64) -> None:
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers

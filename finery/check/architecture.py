@@ -1,7 +1,8 @@
-"""Whether a model is a causal language model that can be trained, told from its config.json."""
+"""Whether a model writes text and can be trained, told from its config.json."""
 
 from finery.check.facts import Model
-from finery.check.library import causal_models, masked_models, release
+from finery.check.library import causal_models, image_models, masked_models, release
+from finery.models.seeing import PROCESSORS
 
 CAUSAL = ("ForCausalLM", "LMHeadModel", "WithLMHead")
 TASKS = {
@@ -13,7 +14,7 @@ TASKS = {
     "ForPreTraining": "an encoder",
     "RewardModel": "a reward model",
 }
-SENSES = ("vision_config", "audio_config", "vision_tower", "mm_vision_tower", "visual")
+SENSES = ("audio_config", "vision_tower", "mm_vision_tower", "visual")
 CHOOSE = "choose a model that writes text (its architecture ends in ForCausalLM)"
 
 
@@ -28,11 +29,14 @@ def _other_kind(model: Model) -> str | None:
     named = (model.config.get("architectures") or [""])[0]
     if model.config.get("is_encoder_decoder"):
         return f"{named or model.kind} is an encoder-decoder, no causal language model; {CHOOSE}"
-    if any(model.config.get(key) for key in SENSES):
+    if any(model.config.get(key) for key in SENSES) or _sees_otherwise(model):
         return (
-            f"{named or model.kind} is a vision or audio model, no causal language model;"
-            " choose the language model that it was made from"
+            f"{named or model.kind} is a vision or audio model, and no model that writes about"
+            f" images which transformers {release()} knows; choose the language model that it was"
+            " made from"
         )
+    if model.sees:
+        return _unprocessed(model)
     for ending, what in TASKS.items():
         if named.endswith(ending):
             return f"{named} is {what}, no causal language model; {CHOOSE}"
@@ -41,6 +45,20 @@ def _other_kind(model: Model) -> str | None:
     if named.endswith("Model") and not named.endswith(CAUSAL) and not _has_output(model):
         return f"{named} has no layer that writes words (lm_head); {CHOOSE}"
     return None
+
+
+def _sees_otherwise(model: Model) -> bool:
+    return model.sees and model.kind not in image_models()
+
+
+def _unprocessed(model: Model) -> str | None:
+    """Images become numbers by settings of their own, that a folder of weights may lack."""
+    if any((model.folder / name).is_file() for name in PROCESSORS):
+        return None
+    return (
+        f"{model.kind} reads images, and {' or '.join(PROCESSORS)}, which says how, is missing;"
+        " fetch the whole model"
+    )
 
 
 def _looks_both_ways(model: Model) -> bool:
@@ -56,7 +74,7 @@ def _has_output(model: Model) -> bool:
 
 def _unknown(model: Model, trusted: bool) -> str | None:
     """No class to load it with: neither in transformers nor, if that may run, beside it."""
-    if model.kind in causal_models():
+    if model.kind in causal_models() or model.sees:
         return None
     own = (model.config.get("auto_map") or {}).get("AutoModelForCausalLM")
     if not own:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finery.models.seeing import of_language
 from finery.models.settings import CONFIG, read_settings
 from finery.models.tensors import IN_A_BLOCK, tensors
 
@@ -33,6 +34,16 @@ class Model:
         return bool(self.kind and self.tensors)
 
     @property
+    def sees(self) -> bool:
+        """Whether it reads images."""
+        return bool(self.config.get("vision_config"))
+
+    @property
+    def language(self) -> dict[str, Mapping[str, Any]]:
+        """The weights of its language model, mostly all."""
+        return of_language(self.tensors) if self.sees else dict(self.tensors)
+
+    @property
     def text(self) -> Mapping[str, Any]:
         return self.config.get("text_config") or self.config
 
@@ -49,7 +60,7 @@ class Model:
 
     def _tables(self) -> Iterator[tuple[str, int]]:
         size = self.text.get("vocab_size")
-        for name, tensor in self.tensors.items():
+        for name, tensor in self.language.items():
             layer, _, kind = name.rpartition(".")
             if kind != "weight" or len(tensor["shape"]) != 2 or IN_A_BLOCK.search(name):
                 continue

@@ -9,10 +9,10 @@ from finery.params.quantize import GroupSize
 
 def group_size_problem(model: Model, size: int) -> str | None:
     """A group that does not divide a layer's width quantizes in silence and crashes when served."""
-    widths = undivided(model.tensors, size)
+    widths = undivided(model.language, size)
     if not widths:
         return None
-    fitting = [fit for fit in get_args(GroupSize)[::-1] if not undivided(model.tensors, fit)]
+    fitting = [fit for fit in get_args(GroupSize)[::-1] if not undivided(model.language, fit)]
     advice = f"use {' or '.join(map(str, fitting))}" if fitting else "no group size does"
     return (
         f"{size} does not divide the layer widths {', '.join(map(str, widths))} of {model.folder};"

@@ -25,6 +25,11 @@ def causal_models() -> dict[str, str]:
     return mapping("modeling_auto", "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES")
 
 
+def image_models() -> dict[str, str]:
+    """The class that AutoModelForImageTextToText takes: of models that write about images."""
+    return mapping("modeling_auto", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")
+
+
 def masked_models() -> dict[str, str]:
     """The class that AutoModelForMaskedLM takes: of models that look both ways."""
     return mapping("modeling_auto", "MODEL_FOR_MASKED_LM_MAPPING_NAMES")

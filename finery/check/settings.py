@@ -25,6 +25,7 @@ from finery.models.jinja import unknown_keywords
 from finery.models.load import cpu_has_bf16
 from finery.models.packed import QUANTIZED, packed_method
 from finery.models.tokens import Tokens, read_tokens
+from finery.params.combinations import WITH_IMAGES, refused
 from finery.params.model import scheme
 from finery.params.quantized import packed_steps
 from finery.params.schema import Params, ParamsError, load
@@ -34,6 +35,7 @@ BASE = Path("models/base")
 GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Where Linux has NVIDIA's, AMD's and, under Windows, any GPU."""
 OWN = "the model's own"
+SEES = "the model reads images"
 
 
 def check(path: Path) -> Params:
@@ -154,6 +156,8 @@ def _compared(params: Params, folder: Path) -> list[str]:
         if not too_long and (too_long := position_problem(model, data.cutoff_len + answers)):
             key = f"{step.key}.max_completion_length"
             problems.append(f"{key}: with {data.key('cutoff_len')}, {too_long} in all")
+        if model.sees:
+            problems += [f"{one} ({SEES})" for one in refused(step, data, WITH_IMAGES)]
         unfit = tuner_problems(model, step.tuner, _blocks_put_in(params, name))
         problems += [f"{step.key}.tuner.{problem}" for problem in unfit]
     problems += _of_quantized(params, model)

@@ -9,6 +9,8 @@ from finery.cli.errors import one_line_errors
 from finery.errors import UserError
 
 commands = typer.Typer(no_args_is_help=True, help="Look into the datasets.")
+BASE = Path("models/base")
+"""Whose chat template samples are shown by; only once it is there is it known to read images."""
 DatasetNames = Annotated[
     list[str] | None,
     typer.Argument(help="As dataset_info.json has them; by default all in params.yaml."),
@@ -19,12 +21,14 @@ DatasetNames = Annotated[
 def check_data(names: DatasetNames = None) -> None:
     """Validate every row of the datasets: file, row, column, what is wrong."""
     from finery.data.formats.dataset import check_datasets
+    from finery.models.seeing import sees
 
     with one_line_errors():
         params = _settings()
         chosen, data = names or params.datasets, params.data
         folder = Path(data.dataset_dir)
-        if problems := check_datasets(folder, chosen, data.variables, data.test):
+        seeing = sees(BASE)
+        if problems := check_datasets(folder, chosen, data.variables, data.test, seeing):
             raise UserError("\n".join(problems))
 
 
@@ -54,9 +58,7 @@ def preview_data(
     console = Console(highlight=False, soft_wrap=True)
     colour = console.is_terminal and not console.no_color
     with one_line_errors():
-        for title, parts in previews(
-            _settings().data_for(name), Path("models/base"), name, count, row
-        ):
+        for title, parts in previews(_settings().data_for(name), BASE, name, count, row):
             console.print(Text(title, "bold"))
             for text, trained in parts:
                 shown = text if colour else marked(text, trained)

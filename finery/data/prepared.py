@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 TOKENS = "list<int32>"
+IMAGES = "image_files"
+"""The column of what a sample sees: names of files in the folder `images` beside the samples."""
 SAMPLE = {"dataset": "string", "input_ids": TOKENS, "labels": TOKENS}
 SCHEMAS = {
     "samples": SAMPLE,
@@ -22,6 +24,9 @@ SCHEMAS = {
         "labels": TOKENS,
     },
 }
+
+SEEN = {IMAGES: "list<string>"}
+SCHEMAS |= {f"{kind}_seen": SCHEMAS[kind] | SEEN for kind in ("samples", "tests")}
 
 
 def schema(kind: str) -> Any:
@@ -53,6 +58,11 @@ def write_parquet(file: Path, kind: str, rows: Iterable[dict[str, Any]]) -> None
 
     with parquet_writer(file, kind) as writer:
         writer.write_table(pa.Table.from_pylist(list(rows), schema=schema(kind)))
+
+
+def with_images(kind: str) -> str:
+    """The schema like `kind` of samples that may have images; itself if there is none."""
+    return f"{kind}_seen" if f"{kind}_seen" in SCHEMAS else kind
 
 
 def read_parquet(file: Path) -> list[dict[str, Any]]:

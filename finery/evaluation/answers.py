@@ -1,6 +1,6 @@
 """Greedy answers to the test questions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,11 +21,17 @@ class Answer:
 
 
 def answer(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], max_new_tokens: int, batch_size: int
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    max_new_tokens: int,
+    batch_size: int,
+    seen: Callable[[Sequence[int], Any], dict[str, Any]] | None = None,
 ) -> list[Answer]:
     """Answer each prompt (token ids, as the chat template renders it), greedily, in order.
 
-    Prompts of like length are answered together, padded on the left.
+    Prompts of like length are answered together, padded on the left. `seen` gives what the model
+    takes beside the tokens of a batch, by the indices of its prompts.
     """
     stops = stop_tokens(model)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -37,9 +43,10 @@ def answer(
         padding = [width - len(prompts[i]) for i in batch]
         ids = [[stops[0]] * pad + prompts[i] for i, pad in zip(batch, padding, strict=True)]
         mask = [[0] * pad + [1] * (width - pad) for pad in padding]
+        tokens = torch.tensor(ids, device=model.device)
         with torch.inference_mode():
             output = model.generate(
-                input_ids=torch.tensor(ids, device=model.device),
+                input_ids=tokens,
                 attention_mask=torch.tensor(mask, device=model.device),
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
@@ -47,6 +54,7 @@ def answer(
                 top_p=None,
                 top_k=None,
                 pad_token_id=stops[0],
+                **(seen(batch, tokens) if seen else {}),
             )
         return [decoded(tokenizer, row, stops) for row in output[:, width:].tolist()]
 

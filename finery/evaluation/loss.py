@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from finery.evaluation.batches import EvaluationError, batches, fitting
+from finery.evaluation.seen import Seen
 
 
-def losses(model: Any, tests: Sequence[dict[str, Any]], batch_size: int) -> list[tuple[float, int]]:
+def losses(
+    model: Any, tests: Sequence[dict[str, Any]], batch_size: int, seen: Seen | None = None
+) -> list[tuple[float, int]]:
     """For each test, the summed loss in nats over its counted tokens, and their number.
 
     A test has `input_ids` and `labels` (-100 where the loss does not count), its `dataset` and
-    `question`. Tests of like length go together, and the head predicts from the first token that
-    counts in a batch on. Raises `EvaluationError` for a loss that is no number.
+    `question`; `seen` gives what the model takes of its images. Tests of like length go together,
+    and the head predicts from the first token that counts in a batch on. Raises `EvaluationError`
+    for a loss that is no number.
     """
     order = sorted(range(len(tests)), key=lambda i: len(tests[i]["input_ids"]))
 
@@ -28,10 +32,10 @@ def losses(model: Any, tests: Sequence[dict[str, Any]], batch_size: int) -> list
         targets = padded(labels, batch_first=True, padding_value=-100).to(model.device)
         mask = padded([torch.ones_like(i) for i in ids], batch_first=True).to(model.device)
         targets = targets[:, _first_counted(targets) :]
+        given = {"input_ids": inputs, "attention_mask": mask}
+        given |= seen(rows, inputs) if seen else {}
         with torch.inference_mode():
-            logits = _last_logits(
-                model, targets.shape[1] + 1, input_ids=inputs, attention_mask=mask
-            )
+            logits = _last_logits(model, targets.shape[1] + 1, **given)
         each = torch.nn.functional.cross_entropy(
             logits[:, :-1].float().transpose(1, 2), targets, ignore_index=-100, reduction="none"
         )

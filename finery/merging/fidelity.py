@@ -5,6 +5,8 @@ from typing import Any
 from finery.errors import PipelineError
 from finery.merging.room import insist_on_room
 
+Probe = list[int] | dict[str, Any]
+"""The tokens of a text; of one with images all that the model takes of it, as tensors."""
 NOISE, EXACT = 2**-16, 2**-12
 """How far the float32 logits of the sum may be from those of base + adapter, in their norm.
 
@@ -19,7 +21,7 @@ class MergeError(PipelineError):
 
 
 def rounded(
-    merged: Any, dtype: str, expected: list[Any], probes: list[list[int]], bound: float, what: str
+    merged: Any, dtype: str, expected: list[Any], probes: list[Probe], bound: float, what: str
 ) -> tuple[Any, dict]:
     """The model in `dtype`, rounded once, and how its logits compare with those `expected`.
 
@@ -41,12 +43,19 @@ def rounded(
     return merged.to(getattr(torch, dtype)), {"exact": exact, "rounded": after}
 
 
-def logits(model: Any, probes: list[list[int]]) -> list[Any]:
+def logits(model: Any, probes: list[Probe]) -> list[Any]:
     """One (tokens, vocabulary) tensor a probe."""
     import torch
 
     with torch.inference_mode():
-        return [model(input_ids=torch.tensor([ids])).logits[0] for ids in probes]
+        return [model(**given(probe)).logits[0] for probe in probes]
+
+
+def given(probe: Probe) -> dict[str, Any]:
+    """What the model takes of a probe, as tensors."""
+    import torch
+
+    return probe if isinstance(probe, dict) else {"input_ids": torch.tensor([probe])}
 
 
 def insist_on_finite(expected: list[Any], start: Any, trained: Any) -> None:

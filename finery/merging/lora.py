@@ -8,6 +8,7 @@ from finery.merging.fidelity import (
     EXACT,
     NOISE,
     MergeError,
+    Probe,
     compare,
     insist_on_finite,
     logits,
@@ -18,7 +19,7 @@ from finery.models.rope import scaling_of, stretched
 from finery.models.scoring import is_scorer, load_scorer
 
 
-def merge_lora(base: Path, adapter: Path, dtype: str, probes: list[list[int]]) -> tuple[Any, dict]:
+def merge_lora(base: Path, adapter: Path, dtype: str, probes: list[Probe]) -> tuple[Any, dict]:
     """The merged model in `dtype`, and how its logits compare with base + adapter on `probes`.
 
     The sum W + (alpha / rank) B A is taken in float32 and rounded once, to `dtype`. Returns the

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from finery.merging.adapter import OWN, OWN_WEIGHTS
-from finery.merging.fidelity import NOISE, MergeError, insist_on_finite, rounded
+from finery.merging.fidelity import NOISE, MergeError, Probe, given, insist_on_finite, rounded
 from finery.models.expansion import expand
 from finery.models.load import load_model
 from finery.models.rope import scaling_of, stretched
@@ -13,7 +13,7 @@ from finery.models.scoring import is_scorer, load_scorer
 
 
 def merge_own_weights(
-    base: Path, trained: Path, dtype: str, probes: list[list[int]]
+    base: Path, trained: Path, dtype: str, probes: list[Probe]
 ) -> tuple[Any, dict]:
     """The model `base` with the weights in `trained`, in `dtype`, and how exact it is on `probes`.
 
@@ -54,11 +54,11 @@ def _weights(trained: Path) -> dict[str, Any]:
     return {name: weight for file in files for name, weight in load_file(file).items()}
 
 
-def _instead(model: Any, weights: dict[str, Any], probes: list[list[int]]) -> list[Any]:
+def _instead(model: Any, weights: dict[str, Any], probes: list[Probe]) -> list[Any]:
     """The logits of a model that is called with these weights in place of its own."""
     import torch
     from torch.func import functional_call
 
     with torch.inference_mode():
-        inputs = [{"input_ids": torch.tensor([ids])} for ids in probes]
+        inputs = [given(probe) for probe in probes]
         return [functional_call(model, weights, (), each).logits[0] for each in inputs]

@@ -9,6 +9,8 @@ from finery.models.tokens import Tokens, read_tokens
 
 TEMPLATE = "chat_template.jinja"
 MORE_TEMPLATES = "additional_chat_templates"
+PROCESSORS = "chat_template.json"
+"""Where older models that read images have it."""
 DEFAULT = "default"
 CHATML = {"<|im_start|>", "<|im_end|>"}
 
@@ -28,6 +30,7 @@ def chat_templates(model: Path) -> dict[str, str]:
     if found := {name: read_template(file) for name, file in files.items() if file.is_file()}:
         return found
     embedded = read_settings(model / TOKENIZER).get("chat_template")
+    embedded = read_settings(model / PROCESSORS).get("chat_template") or embedded
     if isinstance(embedded, list):
         embedded = {item["name"]: item["template"] for item in embedded}
     if isinstance(embedded, str):

@@ -1,5 +1,6 @@
 """What a chat template writes behind an assistant's words, and the token that ends the turn."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +40,11 @@ def ending(template: str, tokens: Tokens) -> Ending:
     If there is none, a token will do that is only never split. Raises `ChatTemplateError` if the
     template is not Jinja, refuses a user's and an assistant's turn, or drops the words of one.
     """
-    rendered = _render(template, tokens.named)
-    before, answer, tail = rendered.rpartition(ANSWER)
+    before, answer, tail = _render(template, tokens.named).rpartition(ANSWER)
+    if not answer:  # some that know images want all contents in parts
+        with suppress(ChatTemplateError):
+            parted = _render(template, tokens.named, parts=True)
+            before, answer, tail = parted.rpartition(ANSWER)
     if not answer:
         raise ChatTemplateError(f"chat template: leaves out what the assistant says; {CORRECT}")
     frame = before.replace(QUESTION, " ") + " " + tail
@@ -53,13 +57,15 @@ def ending(template: str, tokens: Tokens) -> Ending:
     return Ending(frame, tail, None, None)
 
 
-def _render(template: str, named: dict[str, str]) -> str:
-    """A user's and an assistant's turn."""
+def _render(template: str, named: dict[str, str], parts: bool = False) -> str:
+    """A user's and an assistant's turn; what they say as `parts` of which there is one, or as it
+    is.
+    """
     from jinja2 import TemplateError, TemplateSyntaxError
 
     turns = [
-        {"role": "user", "content": QUESTION},
-        {"role": "assistant", "content": ANSWER},
+        {"role": role, "content": [{"type": "text", "text": words}] if parts else words}
+        for role, words in (("user", QUESTION), ("assistant", ANSWER))
     ]
     try:
         compiled = environment().from_string(template)

@@ -14,6 +14,7 @@ TOKENIZER_FILES = (
     "vocab*",
     "merges.txt",
     "*.tiktoken",
+    "*processor_config.json",  # of images
     "*.py",
 )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finery import lineage
+from finery.models.seeing import sees
 
 BF16 = re.compile(r"\b(avx512_bf16|amx_bf16|bf16)\b")
 """What /proc/cpuinfo calls them."""
@@ -18,12 +19,15 @@ CPU_DTYPE = "float32"
 def load_model(model: Path, dtype: str, **settings: Any) -> Any:
     """A causal language model in evaluation mode, on the CPU. `dtype` is torch's name of it.
 
+    One that reads images comes with all that it sees by.
+
     `settings` are transformers', such as those in the place of what config.json says.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
-    return AutoModelForCausalLM.from_pretrained(
+    kind = AutoModelForImageTextToText if sees(model) else AutoModelForCausalLM
+    return kind.from_pretrained(
         model,
         dtype=getattr(torch, dtype),
         use_safetensors=True,

@@ -26,6 +26,9 @@ TEXTS = (
     "merges.txt",
     "*.model",
     "*.tiktoken",
+    "preprocessor_config.json",  # what images are made into, of a model that reads them
+    "processor_config.json",
+    "video_preprocessor_config.json",
     "chat_template.jinja",
     "additional_chat_templates/*.jinja",
     "*.py",  # only there when params.yaml trusts remote code

@@ -249,6 +249,31 @@ COMBINATIONS = (
 )  # fmt: skip
 
 
+WITH_IMAGES = (
+    Combination(
+        (*PAIRS, "kto", "grpo", "rloo"), "method", "any but sft and pretrain",
+        lambda step, data: True,
+        "it would learn from the words alone", "take sft",
+    ),
+    Combination(
+        ("randlora", "vera", "expansion"), "freeze_vision", "true",
+        lambda step, data: step.freeze_vision,
+        "it cannot be kept away from the vision tower", "take lora, or set it to false",
+    ),
+    Combination(
+        (), "quantization", "any",
+        lambda step, data: step.quantization is not None,
+        "the vision tower would be quantized too", "leave it out",
+    ),
+    Combination(
+        (), "data.packing", "true",
+        lambda step, data: data.packing,
+        "images have places in a text of their own", "set it to false",
+    ),
+)  # fmt: skip
+"""What does not go together where the model reads images, which no setting says."""
+
+
 def _is_set(step: StepParams, key: str) -> bool:
     """To another value than it has anyway: settings as a package's manifest has them name all."""
     return getattr(step, key) != type(step).model_fields[key].default
@@ -276,9 +301,11 @@ def _is_any_odd(tuner: LoraParams) -> bool:
     return any(rank % 2 for rank in (tuner.rank, *tuner.rank_pattern.values()))
 
 
-def refused(step: StepParams, data: DataParams) -> Iterator[str]:
-    """A line for each combination of the table that a step has; `data` is as the step has it."""
-    for each in COMBINATIONS:
+def refused(
+    step: StepParams, data: DataParams, table: tuple[Combination, ...] = COMBINATIONS
+) -> Iterator[str]:
+    """A line for each combination of a table that a step has; `data` is as the step has it."""
+    for each in table:
         name = next((n for n in (step.method, step.tuner.type) if n in each.of), None)
         if (name or not each.of) and each.found(step, data):
             with_it = f"does not go with {name}: " if name else ""

@@ -78,6 +78,9 @@ class StepParams(OptimizationParams, PaceParams, EngineParams):
     quantization: Quantization | None = None
     """Hold the model in a few bits while an adapter is trained on it (QLoRA), as {method: bnb};
     the adapter is merged into the model in full precision."""
+    freeze_vision: bool = True
+    """Of a model that reads images, train the language model alone: neither the tower that sees
+    nor the projector that leads from it into the language model."""
     precision: Precision = "auto"
     """auto: bf16 where the GPU has it, otherwise fp32."""
     seed: Annotated[int, Field(ge=0)] = 42

@@ -44,7 +44,8 @@ def _given(params: Params, name: str, needed: set[str]) -> set[str] | None:
     """What of the needed a dataset has; None if that cannot be known quickly."""
     folder, found, count = Path(params.data.dataset_dir), set[str](), 0
     try:
-        if find(folder, name).remote:
+        entry = find(folder, name)
+        if entry.remote or entry.columns.images:
             return None
         dataset = open_dataset(folder, name, params.data.variables)
         for count, row in enumerate(islice(dataset, params.data.max_samples), 1):

@@ -6,6 +6,7 @@ from typing import Any
 
 from finery.models.load import load_model
 from finery.models.scoring import load_scorer
+from finery.models.seeing import beside_vision, freeze_vision, sees
 from finery.params.step import StepParams
 from finery.training.engine import model_settings
 from finery.training.equip import equip
@@ -27,13 +28,16 @@ def load_start(params: StepParams, start: Path, dtype: str) -> Any:
     if hasattr(tuner := _tuner(params), "open_weights"):
         tuner.open_weights(params.tuner, model)
         train_head(model)
+        if params.freeze_vision and sees(start):
+            freeze_vision(model)
     return model
 
 
 def peft_config(params: StepParams, model: Any, task_type: str = "CAUSAL_LM") -> Any:
     """PEFT's configuration of the step's tuner, for `model`; None if its own weights are trained.
 
-    Of all-linear it would find no layer that is in few bits and no kind of torch's own.
+    Of all-linear it would find no layer that is in few bits and no kind of torch's own. A model
+    that reads images is adapted in its language part alone, if the step says so.
     """
     if not hasattr(tuner := _tuner(params), "peft_config"):
         return None
@@ -41,6 +45,8 @@ def peft_config(params: StepParams, model: Any, task_type: str = "CAUSAL_LM") ->
     config.task_type = task_type
     if getattr(config, "target_modules", None) == "all-linear" and (found := in_few_bits(model)):
         config.target_modules = found
+    if params.freeze_vision and hasattr(model.config, "vision_config"):
+        config.exclude_modules = beside_vision(model, config.exclude_modules)
     return config
 
 

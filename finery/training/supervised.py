@@ -8,8 +8,9 @@ from finery.params.pace import devices
 from finery.params.step import StepParams
 from finery.training.arguments import arguments, on_one_gpu
 from finery.training.checkpoints import mark_complete
+from finery.training.pictures import IMAGES, SeesImages, collator, has_images
 from finery.training.precision import training_dtype
-from finery.training.prepared import packed_length, read_samples, read_validation
+from finery.training.prepared import TOKENS, packed_length, read_samples, read_validation
 from finery.training.progress import report_progress
 from finery.training.schedule import refuse_schedule
 from finery.training.start import load_start, peft_config
@@ -29,7 +30,11 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
     from finery.training.order import InOrder, longest_first, with_nothing
     from finery.training.packing import collate, packed, packed_apart, refuse_if_samples_meet
 
-    training, validation = read_samples(data / "train.parquet"), read_validation(data)
+    columns = (*TOKENS, IMAGES) if (seen := has_images(data)) else TOKENS
+    training, validation = (
+        read_samples(data / "train.parquet", columns),
+        read_validation(data, columns),
+    )
     if length := packed_length(data):
         training, validation = packed(training, length), packed_apart(validation, length)
     refuse_schedule(params, len(training))
@@ -38,7 +43,7 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
     if length:
         refuse_if_samples_meet(model, params)
 
-    class Trainer(InOrder, StopsAtNan, CpuLossTrainer):
+    class Trainer(InOrder, StopsAtNan, SeesImages, CpuLossTrainer):
         """In an order that can be resumed, up to the first NaN, with a loss for CPUs."""
 
         def _get_eval_sampler(self, eval_dataset: Any) -> list[int]:
@@ -52,7 +57,7 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
             max_length=None,  # prepare has cut the samples
             dataset_kwargs={"skip_prepare_dataset": True},
         ),
-        data_collator=collate if length else None,
+        data_collator=collate if length else collator(start, data) if seen else None,
         train_dataset=training if devices() == 1 else with_nothing(training),
         eval_dataset=validation if len(validation) else None,
         processing_class=load_tokenizer(start),

@@ -84,7 +84,7 @@ def shape(model: Model) -> Shape | None:
     if not model.tensors:
         return None
     said = {name: _number(model.text, keys) for name, keys in NAMES.items()}
-    inside = linears(model.tensors)
+    inside = linears(model.language)
     width = said["width"] or min((columns for _, columns in inside.values()), default=1)
     layers = said["layers"] or len({_block(name) for name in inside}) or 1
     heads = said["heads"] or 1
@@ -97,12 +97,12 @@ def shape(model: Model) -> Shape | None:
         queries=heads * head,
         keys=(said["keys"] or heads) * head,
         mlp=(said["mlp"] or 4 * width) * (said["experts"] or 1),
-        gated=any(GATES.search(name) for name in model.tensors),
+        gated=any(GATES.search(name) for name in model.language),
         stepwise=_activation(model.text) in STEPWISE,
         fused=any(FUSED.search(name) for name in inside),
         experts=said["experts"] or 1,
         norms=_norms(model, heads, said["keys"] or heads),
-        layer_norm=any(NORM_BIAS.search(name) for name in model.tensors),
+        layer_norm=any(NORM_BIAS.search(name) for name in model.language),
         vocabulary=max([said["vocabulary"] or 0, *model.embeddings.values()]),
         tied=model.tied,
         linears=inside,
@@ -127,7 +127,7 @@ def _norms(model: Model, heads: int, keys: int) -> int:
     """A norm has a weight a column; one of queries or keys may have them of one head alone."""
     sizes = {
         name: tensor["shape"][0]
-        for name, tensor in model.tensors.items()
+        for name, tensor in model.language.items()
         if len(tensor["shape"]) == 1 and name.endswith(".weight") and _block(name)
     }
     block = _block(next(iter(sizes), ""))

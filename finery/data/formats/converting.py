@@ -1,24 +1,28 @@
 """What a row of any format and kind says, as an `Example`."""
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from finery.data.datasets.entries import Entry
 from finery.data.formats import alpaca, conversations
 from finery.data.formats.examples import Example
+from finery.data.formats.images import pictures, refuse_media
 from finery.data.formats.tool_calls import parse_tools
 from finery.data.rows.bad_rows import FieldError
 from finery.data.rows.fields import Fields, shown
 from finery.data.rows.nested import opened
 
 
-def example(dataset: str, number: int, row: Fields, entry: Entry) -> Example:
-    """A row as an example. Raises `FieldError` at the first column that is wrong."""
+def example(
+    dataset: str, number: int, row: Fields, entry: Entry, seen: Path | None = None
+) -> Example:
+    """A row as an example; `seen` is the folder of its images, if the model reads any.
+
+    Raises `FieldError` at the first column that is wrong.
+    """
     columns = entry.columns
-    for medium, column in columns.media.items():
-        if opened(column, row.get(column)):
-            problem = f"holds {medium}, and only text can be trained on; remove the row"
-            raise FieldError(column, "media", problem)
+    refuse_media(entry, row, seen is not None and entry.kind == "chat")
     if entry.kind == "text":
         return Example(dataset, number, text=alpaca.text(columns, row), unread=row.unread)
     keywords = _keywords(columns.keywords, row, columns.named)
@@ -38,6 +42,8 @@ def example(dataset: str, number: int, row: Fields, entry: Entry) -> Example:
                 answers[side] = conversations.answer(entry, getattr(columns, side), row)
     if entry.kind == "kto":
         answers["desirable"] = _verdict(columns.kto_tag or "", row)
+    if seen is not None and entry.kind == "chat":
+        answers["images"] = pictures(entry, row, said, seen)
     answers["unread"] = row.unread
     return Example(dataset, number, tuple(said), tools, keywords=keywords, **answers)
 

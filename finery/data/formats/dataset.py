@@ -34,6 +34,8 @@ class Dataset:
     """What the files are called in messages: the same wherever the cache is."""
     info: Path
     variables: dict[str, str] | None
+    seeing: bool = False
+    """Whether the model reads images; then rows may have some, files beside dataset_info.json."""
 
     @property
     def kind(self) -> Kind:
@@ -71,7 +73,8 @@ class Dataset:
         if not row.values.keys() <= self.entry.reads:
             fields.unread = unread(row, self.entry)
         try:
-            return converting.example(self.name, row.number, fields, self.entry)
+            seen = self.info.parent if self.seeing else None
+            return converting.example(self.name, row.number, fields, self.entry, seen)
         except FieldError as bad:
             return BadRow(row.file, row.number, bad.field, bad.kind, bad.problem)
 
@@ -91,9 +94,12 @@ class Dataset:
         return BadRow(row.file, row.number, field or "", "empty-answer", problem)
 
 
-def open_dataset(dataset_dir: Path, name: str, variables: dict[str, str] | None) -> Dataset:
+def open_dataset(
+    dataset_dir: Path, name: str, variables: dict[str, str] | None, seeing: bool = False
+) -> Dataset:
     """The dataset called `name` in dataset_info.json; one that is elsewhere is fetched.
 
+    `seeing`: for a model that reads images, too.
     Raises `DataError` if there is none, or its files cannot be had.
     """
     entry = find(dataset_dir, name)
@@ -103,7 +109,7 @@ def open_dataset(dataset_dir: Path, name: str, variables: dict[str, str] | None)
         local = _local_files(dataset_dir, name, entry.file_name or "")
         files = {str(file): file for file in local}
     info = dataset_dir / DATASET_INFO
-    return Dataset(name, entry, tuple(files.values()), tuple(files), info, variables)
+    return Dataset(name, entry, tuple(files.values()), tuple(files), info, variables, seeing)
 
 
 def read_dataset(
@@ -122,6 +128,7 @@ def check_datasets(
     names: Iterable[str],
     variables: dict[str, str] | None,
     tests: Collection[str] = (),
+    seeing: bool = False,
 ) -> list[str]:
     """Read every row of these datasets; print a line for each that is good, and what is not read.
 
@@ -132,7 +139,7 @@ def check_datasets(
     for name in names:
         tally, good, passed = Tally(), 0, Counter[str]()
         try:
-            dataset = open_dataset(dataset_dir, name, variables)
+            dataset = open_dataset(dataset_dir, name, variables, seeing)
             convert = dataset.test if name in tests else dataset.example
             rows = (row if isinstance(row, BadRow) else convert(row) for row in dataset.rows())
             for each in tally.add_all(rows):

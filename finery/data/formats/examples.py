@@ -36,6 +36,8 @@ class Example:
     keywords: tuple[str, ...] = ()
     uncounted: tuple[int, ...] = ()
     """The answers that the loss does not count, by their indices in `messages`."""
+    images: tuple[Any, ...] = ()
+    """Each a `finery.data.formats.images.Picture`, one for each `<image>` of the questions."""
     unread: tuple[str, ...] = ()
     """Columns and keys of messages that say something and are not read."""
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from finery.data.formats.examples import Example
+from finery.data.formats.examples import Example, Message
 from finery.data.rendering.control_tokens import ControlTokenError
 from finery.data.rendering.encoding import Encoder, Text, marked
+from finery.data.rendering.images import ImageTokens
 from finery.data.rendering.rendered import Rendering, WeightError
 from finery.data.rendering.samples import Sample, chat_samples, text_sample
 from finery.data.rendering.template import TemplateError
 from finery.data.rendering.thinking import thinks
+from finery.models.pictures import Pictures
 from finery.params.data import SharedDataParams
 
 SETTING = re.compile(r"\bdata\.(mask_history|train_on_prompt)\b")
@@ -52,19 +54,23 @@ class Renderer:
         packing: bool = False,
         keywords: Mapping[str, Any] | None = None,
         key: Callable[[str], str] = "data.{}".format,
+        pictures: Pictures | None = None,
     ) -> None:
         self._cutoff_len = cutoff_len
         self._mask_history = mask_history
         self._train_on_prompt = train_on_prompt
         self._packing = packing
         self._key = key
-        self._rendering = Rendering(tokenizer, keywords)
+        self._images = ImageTokens(pictures) if pictures else None
+        self._rendering = Rendering(tokenizer, keywords, self._images)
         self._encoder = Encoder(tokenizer)
         self._text_ends = _text_ends(tokenizer)
 
     @classmethod
-    def by(cls, params: SharedDataParams, tokenizer: Any) -> "Renderer":
-        """The renderer that the settings ask for."""
+    def by(
+        cls, params: SharedDataParams, tokenizer: Any, pictures: Pictures | None = None
+    ) -> "Renderer":
+        """The renderer that the settings ask for; with `pictures`, of a model that sees them."""
         return cls(
             tokenizer,
             params.cutoff_len,
@@ -73,7 +79,13 @@ class Renderer:
             params.packing,
             params.chat_template_kwargs,
             params.key,
+            pictures,
         )
+
+    @property
+    def sees(self) -> bool:
+        """Whether samples may have images."""
+        return self._images is not None
 
     def whole(self) -> "Renderer":
         """The same for what is asked, not trained on: nothing is cut, only answers count."""
@@ -91,7 +103,10 @@ class Renderer:
         encoded = self._encoder.begin([text for each in rendered for text in each[0]])
 
         def end() -> list[Sample | Problem]:
-            tokens = encoded()
+            tokens, ends = encoded(), None
+            if self._images:
+                whose = [e for e, (texts, _) in zip(examples, rendered, strict=True) for _ in texts]
+                tokens, ends = self._images.grown(tokens, whose)
             samples = chat_samples(tokens, self._cutoff_len)
             made: list[Sample | Problem] = []
             done = 0
@@ -102,6 +117,10 @@ class Renderer:
                 else:
                     mine = samples[done : done + len(texts)]
                     made.append(problem or self._sample(example, mine))
+                    if example.images and isinstance(made[-1], Sample):
+                        at, ids = ends[done], tokens.text(done)
+                        flags = self._images.uncounted(ids, at, example)
+                        made[-1] = made[-1].seeing(at, flags)
                     if isinstance(made[-1], Sample):
                         for text in texts:
                             made[-1].noted += text.noted
@@ -117,12 +136,17 @@ class Renderer:
         """
         texts = [
             self._rendering.template.render(
-                example.messages[:-1], example.tools, add_generation_prompt=True
+                self._marked(example.messages[:-1]), example.tools, add_generation_prompt=True
             )
             for example in examples
         ]
         encoded = self._encoder([marked(text, ()) for text in texts])
+        if self._images:
+            encoded, _ = self._images.grown(encoded, examples)
         return [encoded.text(index) for index in range(len(texts))]
+
+    def _marked(self, messages: Sequence[Message]) -> Sequence[Message]:
+        return self._images.marked(messages) if self._images else messages
 
     def _tried(self, example: Example) -> tuple[list[Text], Problem | None]:
         try:
@@ -144,8 +168,11 @@ class Renderer:
                     "an answer has the weight 0, and data.train_on_prompt counts every token;"
                     " remove the row, or set data.train_on_prompt to false"
                 )
-            conversation = example.messages, example.tools, last_only, example.uncounted
-            return [rendering.conversation(*conversation)]
+            said = self._marked(example.messages)
+            found = rendering.conversation(said, example.tools, last_only, example.uncounted)
+            if self._images:
+                self._images.refuse_lost(found.text, example)
+            return [found]
         # Of two answers of which one thinks, the other has to write that it does not.
         whole = thinks(chosen) or thinks(rejected)
         return [

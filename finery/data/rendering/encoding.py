@@ -105,11 +105,11 @@ class Encoder:
             wrong, self._one_by_one([texts[index] for index in wrong]), strict=True
         ):
             ids[index], at[index] = right, places
-        return _joined(ids, at)
+        return joined(ids, at)
 
     def _with_offsets(self, texts: Sequence[Text]) -> Encoded:
         pairs = self._one_by_one(texts)
-        return _joined([ids for ids, _ in pairs], [at for _, at in pairs])
+        return joined([ids for ids, _ in pairs], [at for _, at in pairs])
 
     def _one_by_one(self, texts: Sequence[Text]) -> list[tuple[np.ndarray, np.ndarray]]:
         """The tokens of each text, and those of its own tokens that begin at the places."""
@@ -206,7 +206,7 @@ def _sums(counts: Any) -> np.ndarray:
     return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
 
 
-def _joined(ids: list[np.ndarray], at: list[np.ndarray]) -> Encoded:
+def joined(ids: list[np.ndarray], at: list[np.ndarray]) -> Encoded:
     """Texts by themselves as one; `at` are tokens of each by itself."""
     bounds, at_bounds = _sums(list(map(len, ids))), _sums(list(map(len, at)))
     flat = np.concatenate([np.empty(0, np.int64), *at]) + np.repeat(bounds[:-1], np.diff(at_bounds))

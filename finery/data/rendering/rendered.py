@@ -18,6 +18,7 @@ from finery.data.formats.examples import Message
 from finery.data.formats.unread import NO_THOUGHTS, THOUGHTS
 from finery.data.rendering.control_tokens import ControlTokens
 from finery.data.rendering.encoding import Text, byte_size, marked
+from finery.data.rendering.images import ImageTokens
 from finery.data.rendering.spans import Turns, end_of_turn, leaves_open, turns
 from finery.data.rendering.template import ChatTemplate, TemplateError, Tools
 from finery.data.rendering.thinking import loses_thinking, writes_thinking
@@ -66,8 +67,15 @@ class WeightError(TemplateError):
 class Rendering:
     """Renders conversations with a tokenizer's chat template and finds the assistant's turns."""
 
-    def __init__(self, tokenizer: Any, keywords: Mapping[str, Any] | None = None) -> None:
-        self.template = ChatTemplate(tokenizer, keywords)
+    def __init__(
+        self,
+        tokenizer: Any,
+        keywords: Mapping[str, Any] | None = None,
+        images: ImageTokens | None = None,
+    ) -> None:
+        self.template = ChatTemplate(tokenizer, keywords, images.shaped if images else None)
+        if images:
+            images.suit(self.template.render)
         self._skeletons: dict[Shape, Skeleton | None] = {}
         self._writes_thinking = writes_thinking(self.template)
         self._prints_words_only = self.template.prints_words_only()

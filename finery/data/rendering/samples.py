@@ -29,6 +29,8 @@ class Sample:
     desirable: bool | None = None
     more: tuple["Sample", ...] = ()
     noted: tuple[str, ...] = ()
+    images: int = 0
+    """How many of the row's images are left, its first."""
 
     @property
     def trained_tokens(self) -> int:
@@ -37,6 +39,15 @@ class Sample:
     def emptied(self) -> "Sample":
         """No token left: nothing to train on fits."""
         return replace(self, input_ids=self.input_ids[:0], labels=self.labels[:0])
+
+    def seeing(self, ends: np.ndarray, of_images: np.ndarray) -> "Sample":
+        """The same without learning what is `of_images` (a flag for each token that it had).
+
+        `ends` are where the row's images end: what is cut off has the last of them.
+        """
+        ids, flags = self.input_ids, of_images[: len(self.input_ids)]
+        labels = np.where(flags, np.int32(IGNORED), self.labels)
+        return replace(self, labels=labels, images=int(np.count_nonzero(ends <= len(ids))))
 
     def with_prompt(self) -> "Sample":
         """The same with every token counting that can be predicted."""

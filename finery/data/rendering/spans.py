@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from finery.data.formats.examples import Message
+from finery.data.rendering.images import HERE
 from finery.data.rendering.template import ChatTemplate, TemplateError, Tools
 from finery.data.rendering.thinking import (
     THINKING,
@@ -197,10 +198,12 @@ def refuse_lost_turns(text: str, messages: Sequence[Message]) -> None:
     for number, message in enumerate(messages, 1):
         if message["role"] == "assistant":
             continue
-        words = (message.get("content") or "").strip()
-        escaped = json.dumps(words, ensure_ascii=False)[1:-1]
-        since = 0 if message["role"] == "system" else position
-        found = max(text.find(words, since), text.find(escaped, since))
-        if found < 0:
-            raise TemplateError(f"the chat template leaves out turn {number} ({message['role']})")
-        position = found if message["role"] != "system" else position
+        for words in (message.get("content") or "").split(HERE):
+            words = words.strip()
+            escaped = json.dumps(words, ensure_ascii=False)[1:-1]
+            since = 0 if message["role"] == "system" else position
+            found = max(text.find(words, since), text.find(escaped, since))
+            if found < 0:
+                role = message["role"]
+                raise TemplateError(f"the chat template leaves out turn {number} ({role})")
+            position = found if message["role"] != "system" else position

@@ -1,7 +1,7 @@
 """A tokenizer's chat template, compiled once, and the same on every day."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +22,14 @@ class TemplateError(DataError):
 class ChatTemplate:
     """Renders conversations as `tokenizer.apply_chat_template` does, several times as fast."""
 
-    def __init__(self, tokenizer: Any, keywords: Mapping[str, Any] | None = None) -> None:
-        """With the `keywords` that it is given each time, such as enable_thinking.
+    def __init__(
+        self,
+        tokenizer: Any,
+        keywords: Mapping[str, Any] | None = None,
+        shaped: Callable[[Message], Message] | None = None,
+    ) -> None:
+        """With the `keywords` that it is given each time, such as enable_thinking, and messages
+        `shaped` for it, if they may have images.
 
         Raises `ChatTemplateError` for one that the template does not know.
         """
@@ -33,6 +39,7 @@ class ChatTemplate:
         self._compiled: dict[bool, Any] = {}
         self._given = tokenizer.special_tokens_map | {"strftime_now": TODAY.strftime}
         self._given |= keywords or {}
+        self._shaped = shaped
 
     def render(
         self,
@@ -45,6 +52,8 @@ class ChatTemplate:
 
         template = self._compiled.get(bool(tools)) or self._compile(bool(tools))
         plain = [_plain(message) for message in messages]
+        if self._shaped:
+            plain = [self._shaped(message) for message in plain]
         given = {
             "tools": list(tools) or None,
             "documents": None,
@@ -66,6 +75,8 @@ class ChatTemplate:
 
         That is of conversations without tools, whose messages are a role and words.
         """
+        if self._shaped:
+            return False  # they are made parts, which is what templates decide by
         compiled = self._compiled.get(False) or self._compile(False)
         return prints_words_only(compiled.environment.parse(self._tokenizer.get_chat_template()))
 

@@ -13,6 +13,8 @@ from finery.data.formats.unread import THOUGHTS
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import IGNORED, Sample
 from finery.data.rows.bad_rows import BadRow
+from finery.models.pictures import Pictures
+from finery.models.seeing import sees
 from finery.models.tokenizer import load_tokenizer
 from finery.params.data import SharedDataParams
 
@@ -31,9 +33,9 @@ def previews(
     """
     if not (base / "tokenizer_config.json").is_file():
         raise DataError(f"{base}: no base model here yet; `dvc repro download` makes it")
-    dataset = open_dataset(Path(params.dataset_dir), name, params.variables)
+    dataset = open_dataset(Path(params.dataset_dir), name, params.variables, sees(base))
     tokenizer = load_tokenizer(base)
-    renderer = Renderer.by(params, tokenizer)
+    renderer = Renderer.by(params, tokenizer, Pictures.of(base))
     found = False
     for each in islice(dataset, row and row - 1, row or count):
         found = True

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from finery.data.errors import DataError
+from finery.data.formats.dataset import Dataset
 from finery.data.formats.unread import said
 from finery.data.rows.bad_rows import Tally
 from finery.data.tokens.cache import contents, key, prune
@@ -16,6 +18,8 @@ from finery.params.data import SharedDataParams
 from finery.to_json import to_json
 
 TOKENIZER = {".json", ".jinja", ".model", ".txt", ".py"}
+IMAGES_TAKE = 1000
+"""How many times as long as its bytes' worth of words a row with images takes, or longer."""
 SETTINGS = {
     *("chat_template_kwargs", "cutoff_len", "mask_history"),
     *("packing", "train_on_prompt", "variables"),
@@ -64,7 +68,18 @@ def _made(params: SharedDataParams, base: Path, work: Tokenizing, cache: Path) -
         tokenizer=contents(file for file in sorted(base.iterdir()) if file.suffix in TOKENIZER),
         settings=params.model_dump(include=SETTINGS),
         keys=[params.key(name) for name in sorted(SETTINGS)],  # problems of rows name them
-        rest=[most, work.asked, work.near],
+        rest=[most, work.asked, work.near, *_seen(dataset)],
     )
+    images = dataset.seeing and bool(dataset.entry.columns.images)
     size = sum(file.stat().st_size for file in dataset.files)
-    return tokenized(cache / name, work, most, processes(size))
+    return tokenized(cache / name, work, most, processes(size * IMAGES_TAKE if images else size))
+
+
+def _seen(dataset: Dataset) -> list[Any]:
+    """Where rows may have images, all that is in the folder of the datasets, and who reads them."""
+    if not dataset.seeing:
+        return []
+    if not dataset.entry.columns.images:
+        return ["seeing"]
+    files = sorted(file for file in dataset.info.parent.rglob("*") if file.is_file())
+    return ["seeing", version("pillow"), contents(files)]

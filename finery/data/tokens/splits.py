@@ -61,6 +61,7 @@ def _words(example: Example) -> bytes:
         parts.append(str(example.desirable))
     if example.uncounted:
         parts.append(f"uncounted {example.uncounted}")
+    parts += [picture.name for picture in example.images]
     parts.append("")
     return "\0".join(parts).encode()
 

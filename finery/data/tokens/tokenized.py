@@ -21,7 +21,7 @@ from finery.data.tokens.parallel import ordered
 from finery.data.tokens.tokenizing import FACTS, Chunk, Tokenizing
 
 SAMPLES, FACTS_FILE, SIGNATURES = "samples.arrow", "facts.bin", "signatures.bin"
-REJECTED, SUMMARY = "rejected.jsonl", "summary.json"
+REJECTED, SUMMARY, IMAGES = "rejected.jsonl", "summary.json", "images.json"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ class Tokenized:
     def summary(self) -> dict[str, Any]:
         """Its `kind`, `rows`, `rejected`, `dropped`, `scripts`, `unread`, `batches`, a `sha256`."""
         return json.loads((self.folder / SUMMARY).read_text(encoding="utf-8"))
+
+    @cached_property
+    def images(self) -> dict[str, str]:
+        """The files of its images, by what prepared data calls them."""
+        file = self.folder / IMAGES
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     def bad_rows(self) -> Iterator[BadRow]:
         with (self.folder / REJECTED).open(encoding="utf-8") as lines:
@@ -72,7 +78,7 @@ def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
     summary: Counter[str] = Counter(rows=0, rejected=0, dropped=0)
     scripts: Counter[str] = Counter()
     unread: Counter[str] = Counter()
-    batches, said = [], hashlib.sha256()
+    batches, said, images = [], hashlib.sha256(), {}
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with (
         pa.OSFile(str(folder / SAMPLES), "wb") as file,
@@ -90,8 +96,11 @@ def _write(folder: Path, work: Tokenizing, chunks: Iterator[Chunk]) -> None:
             scripts.update(chunk.scripts)
             unread.update(chunk.unread)
             said.update(chunk.digests)
+            images |= chunk.images
             for bad in chunk.bad:
                 rejected.write(json.dumps(asdict(bad), ensure_ascii=False) + "\n")
+    if images:
+        (folder / IMAGES).write_text(json.dumps(images), encoding="utf-8")
     known = {
         **summary,
         "kind": work.kind,

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from finery.data.formats.dataset import Dataset
 from finery.data.formats.examples import Example
-from finery.data.prepared import schema
+from finery.data.prepared import IMAGES, schema, with_images
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import IGNORED, Sample
 from finery.data.rows.bad_rows import BadRow
@@ -42,6 +42,8 @@ class Chunk(NamedTuple):
     digests: bytes
     unread: Counter[str]
     """In how many rows a column, or a key of messages, says something and is not read."""
+    images: dict[str, str]
+    """The files of the images, by what prepared data calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Tokenizing:
     def kind(self) -> str:
         """The schema of the samples."""
         kind = self.dataset.kind
-        return "tests" if self.asked else kind if kind in ("preference", "kto") else "samples"
+        kind = "tests" if self.asked else kind if kind in ("preference", "kto") else "samples"
+        return with_images(kind) if self.renderer.sees else kind
 
     def chunks(self, most: int | None) -> Iterator[list[Row | BadRow]]:
         """The rows, or the first of them, some at a time."""
@@ -117,6 +120,7 @@ class Tokenizing:
             Counter(scripts(said)),
             b"".join(digests),
             _unread(pairs),
+            {image.name: image.file for example, _ in pairs for image in example.images},
         )
 
     def _batch(self, pairs: list[Pair]) -> Any:
@@ -132,12 +136,16 @@ class Tokenizing:
             columns["rejected_labels"] = integer_lists([sample.labels for sample in other])
         elif self.kind == "kto":
             columns["desirable"] = booleans([bool(sample.desirable) for sample in samples])
-        elif self.kind == "tests":
+        elif self.asked:
             columns["question"] = strings([_question(example) for example in examples])
             columns["prompt_ids"] = integer_lists(self.renderer.prompts(examples))
             columns["reference"] = strings([example.reference for example in examples])
             columns["calls"] = booleans([bool(example.calls) for example in examples])
             columns["keywords"] = string_lists([example.keywords for example in examples])
+        if self.renderer.sees:
+            seen = zip(examples, samples, strict=True)
+            names = [[image.name for image in e.images[: sample.images]] for e, sample in seen]
+            columns[IMAGES] = string_lists(names)
         fields = schema(self.kind)
         return pa.RecordBatch.from_arrays([columns[name] for name in fields.names], schema=fields)
 

@@ -33,12 +33,17 @@ BERT = {"model_type": "bert", "vocab_size": 30}
         (
             {"model_type": "llava", "architectures": ["LlavaForConditionalGeneration"],
              "vision_config": {"model_type": "clip_vision_model"}, "text_config": LLAMA},
-            "is a vision or audio model",
+            "llava reads images, and preprocessor_config.json or processor_config.json, which says",
         ),
         (
-            {"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"],
+            {"model_type": "clip", "architectures": ["CLIPModel"],
              "vision_config": {"hidden_size": 8}},
-            "Gemma3ForConditionalGeneration is a vision or audio model",
+            "CLIPModel is a vision or audio model",
+        ),
+        (
+            {"model_type": "qwen2_5_omni", "architectures": ["Qwen2_5OmniForConditionalGeneration"],
+             "vision_config": {"hidden_size": 8}, "audio_config": {"hidden_size": 8}},
+            "Qwen2_5OmniForConditionalGeneration is a vision or audio model",
         ),
         (
             LLAMA | {"architectures": ["LlamaForSequenceClassification"]},
