@@ -48,6 +48,7 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
         gate=report,
         lineage=records,
         keywords=trained_keywords(records),
+        sees=bool(config.get("vision_config")),
     )
 
     package.mkdir()

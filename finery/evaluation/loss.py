@@ -57,11 +57,11 @@ def _first_counted(targets: Any) -> int:
     return 1 + (columns[0].item() if len(columns) else 0)
 
 
-def _last_logits(model: Any, inputs: Any, mask: Any, positions: int) -> Any:
+def _last_logits(model: Any, positions: int, **given: Any) -> Any:
     """What a model predicts at the last positions, and nowhere else if it can leave that out."""
     able = "logits_to_keep" in inspect.signature(model.forward).parameters
     kept = {"logits_to_keep": positions} if able else {}
-    return model(input_ids=inputs, attention_mask=mask, **kept).logits[:, -positions:]
+    return model(**given, **kept).logits[:, -positions:]
 
 
 def _insist_on_number(test: dict[str, Any], loss: float) -> None:

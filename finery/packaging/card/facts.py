@@ -20,6 +20,8 @@ class Facts:
     gate: Mapping[str, Any]
     lineage: Mapping[str, Any]
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    sees: bool = False
+    """Whether the model reads images."""
 
     @property
     def format(self) -> str | None:

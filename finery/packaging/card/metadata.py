@@ -16,7 +16,7 @@ def metadata(facts: Facts) -> str:
     base = base_model(facts.lineage)
     data = ModelCardData(
         library_name="transformers",
-        pipeline_tag="text-generation",
+        pipeline_tag="image-text-to-text" if facts.sees else "text-generation",
         base_model=base,
         # said outright: a hub would take a 4-bit file for a mere quantization of its base model
         base_model_relation="finetune" if base else None,

@@ -20,10 +20,23 @@ def instructions(facts: Facts) -> str:
     trust = ", trust_remote_code=True" if remote_code else ""
     flag = " --trust-remote-code" if remote_code else ""
     warning = "It runs Python code of its own: read the .py files first.\n\n" if remote_code else ""
+    packages += " pillow torchvision" if facts.sees else ""
+    code = _seeing(name, trust) if facts.sees else _reading(name, trust)
     return f"""{warning}With transformers (`pip install {packages}`):
 
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
+{code}
+```
+
+With vLLM (`pip install vllm`, in an environment of its own{_kernels(format)}):
+
+```
+vllm serve {name}{flag}
+```{_keywords(facts.keywords)}"""
+
+
+def _reading(name: str, trust: str) -> str:
+    return f"""from transformers import AutoModelForCausalLM, AutoTokenizer
 
 folder = "{name}"  # this folder, or its name on a hub
 tokenizer = AutoTokenizer.from_pretrained(folder{trust})
@@ -34,14 +47,25 @@ inputs = tokenizer.apply_chat_template(
     messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
 ).to(model.device)
 answer = model.generate(**inputs, max_new_tokens=128)[0, inputs["input_ids"].shape[1] :]
-print(tokenizer.decode(answer, skip_special_tokens=True))
-```
+print(tokenizer.decode(answer, skip_special_tokens=True))"""
 
-With vLLM (`pip install vllm`, in an environment of its own{_kernels(format)}):
 
-```
-vllm serve {name}{flag}
-```{_keywords(facts.keywords)}"""
+def _seeing(name: str, trust: str) -> str:
+    return f"""from transformers import AutoModelForImageTextToText, AutoProcessor
+
+folder = "{name}"  # this folder, or its name on a hub
+processor = AutoProcessor.from_pretrained(folder{trust})
+model = AutoModelForImageTextToText.from_pretrained(
+    folder, dtype="auto", device_map="auto"{trust}
+)
+
+asked = [{{"type": "image", "path": "picture.jpg"}}, {{"type": "text", "text": "What is this?"}}]
+inputs = processor.apply_chat_template(
+    [{{"role": "user", "content": asked}}],
+    add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+).to(model.device)
+answer = model.generate(**inputs, max_new_tokens=128)[0, inputs["input_ids"].shape[1] :]
+print(processor.decode(answer, skip_special_tokens=True))"""
 
 
 def _keywords(keywords: Mapping[str, Any]) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from finery.params.combinations import COMBINATIONS, NOT_OFFERED
+from finery.params.combinations import COMBINATIONS, NOT_OFFERED, WITH_IMAGES, refused
+from finery.params.data import DataParams, SharedDataParams
 from finery.params.schema import Params, ParamsError, load
+from tests.steps import step
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = (ROOT / "docs/training.md").read_text(encoding="utf-8")
@@ -213,3 +215,18 @@ def test_settings_that_name_all_can_be_read_again(changed: dict[str, Any]):
     params["train"]["sft"] |= changed
     whole = Params.model_validate(params)
     assert Params.model_validate(whole.model_dump()) == whole
+
+
+@pytest.mark.parametrize(("own", "key"), [
+    ({"method": "dpo"}, "method"),
+    ({"tuner": {"type": "vera"}}, "freeze_vision"),
+    ({"quantization": {"method": "bnb"}}, "quantization"),
+    ({"data": {"train": ["d"], "packing": True}}, "data.packing"),
+])  # fmt: skip
+def test_where_the_model_reads_images(own: dict[str, Any], key: str) -> None:
+    params = step(**own)
+    data = DataParams.of(SharedDataParams(test=["t"]), params.data, "sft")
+    (line,) = refused(params, data, WITH_IMAGES)
+    assert line.startswith(f"{params.key}.{key}: ")
+    assert list(refused(step(), data, WITH_IMAGES[:3])) == []
+    assert all(each.row in DOCS for each in WITH_IMAGES)

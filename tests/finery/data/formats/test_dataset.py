@@ -133,7 +133,11 @@ def test_a_file_elsewhere(tmp_path: Path, name: str):
         ({"output": 1}, "not-text", "output: must be a string, not 1"),
         ({"output": ["a"]}, "not-text", 'output: must be a string, not ["a"]'),
         ({"instruction": "{{b}}"}, "unfilled-variable", "instruction: {{b}} has no value; set"),
-        ({"pics": ["a.png"]}, "media", "pics: holds images, and only text can be trained on;"),
+        (
+            {"pics": ["a.png"]},
+            "media",
+            "pics: holds images, and only text can be trained on: the model reads no images;",
+        ),
         ({"films": "a.mp4"}, "media", "films: holds videos, and only text can be trained on;"),
     ],
 )
