@@ -86,12 +86,9 @@ def data(models: dict[str, Path], raw: Path, tmp_path_factory: pytest.TempPathFa
 def learnt(models: Any, data: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What becomes of the Qwen2-VL model that learns the colours."""
     out = tmp_path_factory.mktemp("learnt") / "out"
-    run(
-        step(**FAST | {"lr_scheduler_type": "cosine"}, num_train_epochs=40),
-        models["qwen"],
-        data["qwen"],
-        out,
-    )
+    slow = {"learning_rate": 5e-3, "lr_scheduler_type": "cosine", "num_train_epochs": 60}
+    tuner = {"type": "lora", "rank": 16, "alpha": 32}
+    run(step(**FAST | slow, tuner=tuner), models["qwen"], data["qwen"], out)
     return out
 
 
