@@ -3,6 +3,8 @@
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -195,11 +197,22 @@ def test_mlflow_logs_offline(tiny_model: Path, data: Path, tmp_path: Path, elsew
 def test_trackio_logs_offline(
     tiny_model: Path, data: Path, tmp_path: Path, elsewhere: Path
 ) -> None:
-    if not has("trackio"):  # importing it here would settle where it logs
+    """In a process of its own: once it is imported, where it logs is settled."""
+    if not has("trackio"):
         pytest.skip("could not import 'trackio'")
-    params = step(**BASIC | {"report_to": ["trackio"]})
-    made = trained(params, tiny_model, data, tmp_path / "out", tmp_path / "kept")
-    assert made == trained(step(**BASIC), tiny_model, data, tmp_path / "plain", tmp_path / "none")
+    code = (
+        "import sys; from pathlib import Path; from tests.resuming import trained;"
+        "from tests.stages.test_train_engine import BASIC, step;"
+        "params = step(**BASIC | {'report_to': ['trackio']});"
+        "trained(params, *map(Path, sys.argv[1:]))"
+    )
+    folders = (tiny_model, data, tmp_path / "out", tmp_path / "kept")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    command = [sys.executable, "-c", code, *map(str, folders)]
+    subprocess.run(command, env=environment, check=True, timeout=300)
+    plain = trained(step(**BASIC), tiny_model, data, tmp_path / "plain", tmp_path / "none")
+    weights = "adapter/adapter_model.safetensors"
+    assert (tmp_path / "out" / weights).read_bytes() == plain[weights]
     (store,) = (elsewhere / ".finery/logs/sft/trackio").glob("*.db")
     with closing(sqlite3.connect(store)) as connection:
         rows = connection.execute("select step, metrics from metrics order by step").fetchall()

@@ -101,7 +101,7 @@ class Entry(BaseModel):
     subset: str | None = None
     split: str = "train"
     folder: str | None = None
-    num_samples: Annotated[int, Field(ge=1)] | None = None
+    num_samples: Annotated[int, Field(ge=1, strict=True)] | None = None
     """So many rows at random; if the dataset has fewer, some come again."""
     ignore: tuple[str, ...] = ()
     """Columns, and keys of messages ("messages.id"), that are not to be read. Finery's own key."""
@@ -173,6 +173,8 @@ class Entry(BaseModel):
         used = {getattr(columns, key): key for key in self.keys}
         if both := [name for name in self.ignore if name in used]:
             return [f"ignore: {both[0]!r} is columns.{used[both[0]]}; remove it from one of them"]
+        if twice := self._named_twice():
+            return [twice]
         if self.ranking and columns.kto_tag:
             return ["columns.kto_tag: not with ranking; keep one of them"]
         required = {"columns.prompt": columns.prompt or columns.query}
@@ -189,6 +191,21 @@ class Entry(BaseModel):
         return [
             f"{key}: missing; {self._how_named()}" for key, name in required.items() if not name
         ]
+
+    def _named_twice(self) -> str | None:
+        """What is wrong where one name stands for two things."""
+        keys = [key for key in self.keys if self.ranking or key not in ("chosen", "rejected")]
+        groups = [("columns", self.columns, tuple(keys))]
+        if self.formatting != "alpaca":
+            groups += [("tags", self.tags, ("role_tag", "content_tag")),
+                       ("tags", self.tags, ("user_tag", "assistant_tag"))]  # fmt: skip
+        for section, names, keys in groups:
+            first: dict[str, str] = {}
+            for key in keys:
+                if (name := getattr(names, key)) and first.setdefault(name, key) != key:
+                    other = f"{section}.{first[name]}"
+                    return f"{section}.{key}: {name!r} is {other}, too; correct one of them"
+        return None
 
     def _how_named(self) -> str:
         """What to do where a column or a tag has no name."""

@@ -170,6 +170,11 @@ def _local_files(dataset_dir: Path, name: str, file_name: str) -> list[Path]:
         raise DataError(f"{place}: no such file; see file_name in dataset_info.json")
     if not files:
         raise DataError(f"{place}: holds no files; see file_name in dataset_info.json")
+    if inner := [file.name for file in files if file.is_dir()]:
+        raise DataError(
+            f"{place}: holds the folder {inner[0]}, in which no file is looked for; name it in"
+            " file_name, or move its files up"
+        )
     kinds = sorted({TYPES.get(file.suffix, file.name) for file in files})
     if len(kinds) > 1:
         raise DataError(f"{place}: holds {' and '.join(kinds)}; keep files of one type")

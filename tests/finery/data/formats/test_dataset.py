@@ -77,6 +77,10 @@ def test_a_folder_is_read_in_order_and_rows_count_anew_in_each_file(tmp_path: Pa
     assert (first.row, third.row) == (1, 1)
     problem = f"{tmp_path}/parts/a.jsonl: row 2: must be an object, not a number"
     assert str(bad) == problem
+    (tmp_path / "parts/more.json").mkdir()
+    with pytest.raises(DataError, match=r"parts: holds the folder more.json, in which no file is"):
+        read(tmp_path)
+    (tmp_path / "parts/more.json").rmdir()
     (tmp_path / "parts/c.txt").write_text("x")
     with pytest.raises(DataError, match=r"parts: holds json and txt; keep files of one type$"):
         read(tmp_path)
