@@ -1,4 +1,4 @@
-# make setup · make repro · make test · make test-all · make bench · make lint · make hooks
+# make setup · make repro · make test · make test-all · make bench · make gpu-wheels · make lint · make hooks
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ export PATH := $(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: setup repro test test-all bench lint hooks clean
+.PHONY: setup repro test test-all bench gpu-wheels lint hooks clean
 
 setup: $(VENV)/ready
 
@@ -57,6 +57,11 @@ bench: setup
 	python bench/memory.py
 	python bench/nights.py
 	python bench/reproducible.py
+
+# For a machine with torch and CUDA and no network: unpack there, then
+# pip install --no-index --no-deps --find-links bench/gpu-wheels -r bench/gpu-wheels.txt
+gpu-wheels: setup
+	$(PIP) download --quiet --no-deps --only-binary=:all: -d bench/gpu-wheels -r bench/gpu-wheels.txt
 
 lint: setup
 	ruff check .

@@ -83,9 +83,13 @@ COMBINATIONS = (
         "the Trainer puts no best weights back into parts", "take ddp, or leave it out",
     ),
     Combination(
-        (), "distributed", "in parts (fsdp2, deepspeed), with quantization",
-        lambda step, data: step.distributed in IN_PARTS and step.quantization is not None,
-        "weights in a few bits cannot be cut into parts", "take ddp, or leave quantization out",
+        (), "distributed",
+        "in parts (fsdp2, deepspeed), with quantization but bnb in 4 bits by fsdp2",
+        lambda step, data: step.distributed in IN_PARTS and step.quantization is not None
+        and not (step.distributed == "fsdp2" and step.quantization.method == "bnb"
+                 and step.quantization.bits == 4),
+        "weights in a few bits cannot be cut into parts (each device has all that bnb has in 4)",
+        "take ddp, or leave quantization out",
     ),
     Combination(
         ("reward",), "quantization", "any",

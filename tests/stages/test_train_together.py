@@ -103,10 +103,11 @@ def test_two_processes_learn_what_one_does_and_resume_to_the_byte(
     [
         {"per_device_batch_size": 2, "gradient_accumulation_steps": 2},
         {"per_device_batch_size": 1, "gradient_accumulation_steps": 4, "seed": 7},
+        {"distributed": "fsdp2", "quantization": {"method": "bnb"}},
         {"effective_batch_size": 6, "gradient_accumulation_steps": None,
          "per_device_batch_size": None, "packed": True},
     ],
-    ids=["accumulated", "one at once", "packed"],
+    ids=["accumulated", "one at once", "4 bits", "packed"],
 )  # fmt: skip
 @pytest.mark.slow
 def test_however_a_step_is_shared(
@@ -116,7 +117,7 @@ def test_however_a_step_is_shared(
     shutil.copytree(data, samples)
     if settings.pop("packed", False):
         (samples / "lineage.json").write_text('{"prepare@sft": {"packed_to": 64}}\n')
-    settings |= {"distributed": "ddp"}
+    settings = {"distributed": "ddp"} | settings
     one = losses(trained(settings, tiny_model, samples, tmp_path / "one", 1))
     two = losses(trained(settings, tiny_model, samples, tmp_path / "two", 2))
     for found, expected in zip(two, one, strict=True):

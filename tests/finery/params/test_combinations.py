@@ -98,7 +98,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("sft", PARTS | {"optim": "adafactor"}, "distributed: in parts (fsdp2, deepspeed), with optim"),
     ("sft", PARTS | {"tuner": {"loraplus_lr_ratio": 16}}, "distributed: in parts (fsdp2, deepsp"),
     ("sft", PARTS | {"load_best_model_at_end": True}, "distributed: in parts (fsdp2, deepspeed), "),
-    ("sft", PARTS | {"quantization": BNB}, "distributed: in parts (fsdp2, deepspeed), with quant"),
+    ("sft", PARTS | {"quantization": BNB | {"bits": 8}}, "distributed: in parts (fsdp2, "),
+    ("sft", {"distributed": "deepspeed_zero3", "quantization": BNB}, "distributed: in parts"),
 ]  # fmt: skip
 TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("orpo", {"tuner": {"dropout": 0.1}}),
@@ -133,6 +134,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ),
     ("orpo", {"tuner": {"type": "hra", "rank": 6}}),
     ("sft", PARTS),
+    ("sft", PARTS | {"quantization": BNB}),
     ("pretrain", PARTS | {"tuner": {"type": "full"}}),
     ("sft", {"distributed": "ddp", "quantization": BNB}),
     ("dpo", {"distributed": "none"}),
