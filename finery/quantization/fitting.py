@@ -25,6 +25,11 @@ def load(model: Path, config: Any, device: str) -> Any:
     head's file at the end: such a model is read whole into memory. Raises `UnfitError` if GPTQModel
     knows no such model, or its settings do not fit.
     """
+    if _config(model).get("vision_config"):
+        raise UnfitError(
+            f"{model}: models that read images are not quantized; use it as it is, or take a base"
+            " model of text alone (model.source)"
+        )
     loaded = _load(model, deepcopy(config), device)
     if loaded.lm_head in dict(loaded.model.named_modules()):
         return loaded
