@@ -13,20 +13,24 @@ from finery.pipeline.folders import changes, remember
 CODE = ("finery/", "stages/", "flows/")
 SHOWN = 3
 ABSENT = object()
+Known = dict[tuple[Any, ...], list[str]]
+"""By the place of an input and what dvc.lock says of it, the reasons that it gives."""
 
 
-def stage_reasons(stage: Stage) -> tuple[str, ...]:
+def stage_reasons(stage: Stage, known: Known | None = None) -> tuple[str, ...]:
     """Every reason of its own that a stage has to run; none if DVC calls it unchanged.
 
     The same questions as `Stage.changed` asks, without the lock that it takes: it would have to
-    wait for a running stage.
+    wait for a running stage. What is `known` of inputs is not looked at again, and is added to:
+    most are inputs of many stages.
     """
+    known = {} if known is None else known
     if not stage.frozen and _never_run(stage):
         return ("never run",)
     found = list(_command(stage))
     if not stage.frozen:
         for dep in stage.deps:
-            found += _params(dep) if isinstance(dep, ParamsDependency) else _input(dep)
+            found += _params(dep) if isinstance(dep, ParamsDependency) else _once(dep, known)
     for out in stage.outs:
         found += _output(out)
     return tuple(found)
@@ -63,6 +67,14 @@ def _command(stage: Stage) -> Iterator[str]:
         yield "command changed" if stage.cmd else "its .dvc file changed"
     if not stage.frozen and (stage.is_callback or stage.always_changed):
         yield "runs every time"
+
+
+def _once(dep: Output, known: Known) -> list[str]:
+    last = dep.hash_info.value if dep.hash_info else None
+    key = (dep.protocol, dep.fs_path, last)
+    if key not in known:
+        known[key] = _input(dep)
+    return known[key]
 
 
 def _input(dep: Output) -> list[str]:

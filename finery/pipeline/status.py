@@ -15,7 +15,7 @@ from dvc.utils import relpath
 
 from finery.pipeline.errors import ProjectError
 from finery.pipeline.project import look
-from finery.pipeline.reasons import lock_reasons, stage_reasons
+from finery.pipeline.reasons import Known, lock_reasons, stage_reasons
 
 State = Literal["unchanged", "changed", "downstream"]
 SHOWN = 3
@@ -48,7 +48,8 @@ def statuses(repo: Repo) -> list[StageStatus]:
     """The same of an open project, whose graph is not read again."""
     graph = get_active_graph(repo.index.graph)
     order = plan_repro(graph)
-    own = {stage: stage_reasons(stage) for stage in order}
+    known: Known = {}
+    own = {stage: stage_reasons(stage, known) for stage in order}
     return [_status(stage, graph, order, own) for stage in order]
 
 
