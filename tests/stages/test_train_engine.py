@@ -216,8 +216,10 @@ def test_trackio_logs_offline(
     (store,) = (elsewhere / ".finery/logs/sft/trackio").glob("*.db")
     with closing(sqlite3.connect(store)) as connection:
         rows = connection.execute("select step, metrics from metrics order by step").fetchall()
-    said = [(number, json.loads(metrics)) for number, metrics in rows]
-    losses = {number: each["train/loss"] for number, each in said if "train/loss" in each}
+    said = [json.loads(metrics) for _, metrics in rows]
+    losses = {
+        each["train/global_step"]: each["train/loss"] for each in said if "train/loss" in each
+    }
     assert list(losses) == [1, 2] and losses[1] > 1
     assert os.listdir(elsewhere) == [".finery"]
 
