@@ -46,28 +46,21 @@ def processes_for(params: StepParams, wanted: int | None) -> int:
         return max(count for count in range(1, max(gpus, 1) + 1) if whole % count == 0)
     if gpus and wanted > gpus:
         raise ProcessError(f"resources.processes: {wanted}, and there are {gpus} GPUs; take fewer")
-    if whole % (wanted * nodes()):
+    if whole % wanted:
         raise ProcessError(
-            f"resources.processes: {wanted * nodes()} cannot share the {whole} samples of a step of"
+            f"resources.processes: {wanted} cannot share the {whole} samples of a step of"
             f" {params.key} evenly; take a number that divides {whole}, or another"
             " effective_batch_size"
         )
     return wanted
 
 
-def nodes() -> int:
-    """How many machines train together, as the rendezvous variables of torchrun say it."""
-    return int(os.environ.get("NNODES", 1))
-
-
 def together(count: int, work: Callable[..., None], *given: Any, start_method: str = "") -> None:
     """Have `work(*given)` done by `count` processes of this machine, which find each other.
 
     They end with this one, however it ends, and when one of them fails; its error is raised here.
-    With NNODES above 1, those of the other machines, which NODE_RANK, MASTER_ADDR and MASTER_PORT
-    tell, belong to them.
     """
-    if count * nodes() == 1 or "WORLD_SIZE" in os.environ:
+    if count == 1 or "WORLD_SIZE" in os.environ:
         return work(*given)
     import torch
     from torch.multiprocessing import ProcessExitedException, start_processes
@@ -106,17 +99,9 @@ def spare_consumer_cards(names: list[str]) -> None:
 
 
 def _meeting_place() -> tuple[Any, dict[str, str]]:
-    """The store by which processes find each other, and the environment that tells them of it.
-
-    On one machine it is here, at a free port; else the first process of the first one has it.
-    """
+    """The store by which processes find each other, and the environment that tells them of it."""
     from torch.distributed import TCPStore
 
-    if nodes() > 1:
-        missing = [n for n in ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT") if n not in os.environ]
-        if missing:
-            raise ProcessError(f"NNODES is {nodes()}: set {', '.join(missing)} too")
-        return None, {}
     store = TCPStore("127.0.0.1", 0, None, True, timedelta(minutes=30), wait_for_workers=False)
     return store, {
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port),
@@ -141,13 +126,12 @@ def _member(
         os._exit(1)
     import torch
 
-    rank = int(os.environ.get("NODE_RANK", 0)) * count + local
+    each, all_of_them = str(local), str(count)
     os.environ.update(where)
     os.environ.update(
-        RANK=str(rank), LOCAL_RANK=str(local), WORLD_SIZE=str(count * nodes()),
-        LOCAL_WORLD_SIZE=str(count),
-    )  # fmt: skip
-    if rank:
+        RANK=each, LOCAL_RANK=each, WORLD_SIZE=all_of_them, LOCAL_WORLD_SIZE=all_of_them
+    )
+    if local:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if torch.cuda.is_available():
         torch.cuda.set_device(local)  # where libraries load to that quantize

@@ -155,7 +155,7 @@ CASES = {
     ),
     "no such folder": (
         lambda project: shutil.rmtree(project / "data/raw"),
-        ["data/raw: missing; `dvc repro prepare` makes it"],
+        ["data/raw: missing; no stage makes it; put it there, or correct its name in params.yaml"],
     ),
 }  # fmt: skip
 

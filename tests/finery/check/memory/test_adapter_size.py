@@ -30,7 +30,8 @@ def test_as_many_as_peft_makes(tuner: dict, close: float, tiny_model: Path):
     from peft import get_peft_model
 
     params = step(tuner=tuner)
-    model = get_peft_model(load_model(tiny_model, "float32"), peft_config(params))
+    start = load_model(tiny_model, "float32")
+    model = get_peft_model(start, peft_config(params, start))
     made = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     layers, rank = linears(tensors(tiny_model)).values(), getattr(params.tuner, "rank", 0)
     told = sum(adapter_size(params.tuner, *layer, rank) for layer in layers)
