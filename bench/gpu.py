@@ -227,11 +227,11 @@ def mean_loss(model: Path) -> float:
     import torch
 
     from finery.data.prepared import read_parquet
-    from finery.evaluation.loading import load_for_evaluation
+    from finery.inference.loading import load_for_inference
     from finery.models.load import be_quiet
 
     be_quiet()
-    loaded, each = load_for_evaluation(model), []
+    loaded, each = load_for_inference(model), []
     for sample in read_parquet(Path("data/train.parquet")):
         both = (sample["input_ids"], sample["labels"])
         ids, labels = (torch.tensor([tokens], device=loaded.device) for tokens in both)

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from finery.data.prepared import read_parquet
-from finery.evaluation.answers import answer
 from finery.evaluation.calls import matched_calls
-from finery.evaluation.loading import load_for_evaluation
 from finery.evaluation.loss import losses
 from finery.evaluation.report import metrics as summarize
 from finery.evaluation.report import refuse_nothing, sample_report
 from finery.evaluation.seen import seen_by
+from finery.inference.answers import answer
+from finery.inference.loading import load_for_inference
 from finery.models.finite import insist_on_numbers
 from finery.models.load import be_quiet
 from finery.models.tokenizer import load_tokenizer
@@ -29,7 +29,7 @@ def evaluate(
     insist_on_numbers(model, "make it anew, or take another base model (model.source)")
     rows = read_parquet(tests / "test.parquet")
     refuse_nothing(rows, tests / "test.parquet")
-    loaded, tokenizer = load_for_evaluation(model), load_tokenizer(model)
+    loaded, tokenizer = load_for_inference(model), load_tokenizer(model)
     seen = seen_by(model, tests)
     each_loss = losses(loaded, rows, params.batch_size, seen)
     prompts = [row["prompt_ids"] for row in rows]

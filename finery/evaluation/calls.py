@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from finery.evaluation.answers import Answer, decoded, stop_tokens
-from finery.evaluation.call_json import Call, Reader, values
-from finery.evaluation.call_syntax import call_reader
 from finery.evaluation.wording import spoken
+from finery.inference.answers import Answer, decoded, stop_tokens
+from finery.inference.call_json import Call, Reader, values
+from finery.inference.call_syntax import call_reader
 
 
 def matched_calls(

@@ -5,8 +5,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from finery.evaluation.batches import EvaluationError, batches, fitting
+from finery.errors import PipelineError
 from finery.evaluation.seen import Seen
+from finery.inference.batches import batches, fitting
+
+
+class EvaluationError(PipelineError):
+    """A model could not be evaluated."""
 
 
 def losses(

@@ -6,10 +6,10 @@ from statistics import fmean
 from typing import Any
 
 from finery.errors import UserError
-from finery.evaluation.answers import Answer
 from finery.evaluation.loss import perplexity
 from finery.evaluation.scores import ROUGE, bleu, exact_match, keyword_match, rouge
 from finery.evaluation.wording import spoken
+from finery.inference.answers import Answer
 
 MEANS = ("exact_match", "call_match", "keyword_match", *ROUGE)
 

@@ -21,7 +21,7 @@ AREAS = {
     "pipeline",
     "sources",
 }
-GROUND = {"params", "stage", "models", "hubs", "check"}
+GROUND = {"params", "stage", "models", "inference", "hubs", "check"}
 """Rooms that several areas stand on, with the loose modules of finery/."""
 FACES = {"cli", "preflight"}
 """Rooms that see several areas."""

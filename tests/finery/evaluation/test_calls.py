@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from finery.evaluation.answers import Answer
-from finery.evaluation.call_syntax import call_reader
 from finery.evaluation.calls import call_match, matched_calls
-from finery.evaluation.loading import load_for_evaluation
+from finery.inference.answers import Answer
+from finery.inference.call_syntax import call_reader
+from finery.inference.loading import load_for_inference
 from finery.models.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -122,7 +122,7 @@ def test_arguments_are_equal_as_json_values(template: Any):
 
 @pytest.mark.parametrize("template", ["chatml_tools"], indirect=True)
 def test_the_reference_is_read_from_its_tokens(template: Any, tiny_model: Path):
-    model = load_for_evaluation(tiny_model)
+    model = load_for_inference(tiny_model)
     text = turn(template, CALL)
     ids = template(f"Weather?{text}<|im_end|>")["input_ids"]
     asked = len(template("Weather?")["input_ids"])

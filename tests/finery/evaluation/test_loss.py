@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from finery.evaluation.batches import EvaluationError
-from finery.evaluation.loading import load_for_evaluation
-from finery.evaluation.loss import losses, perplexity
+from finery.evaluation.loss import EvaluationError, losses, perplexity
+from finery.inference.loading import load_for_inference
 
 # The lengths of a test and of its question, which does not count.
 SIZES = ((12, 4), (30, 29), (7, 1), (3, 0))
@@ -22,7 +21,7 @@ TESTS = [
 
 @pytest.fixture(scope="module")
 def model(tiny_model: Path) -> Any:
-    return load_for_evaluation(tiny_model)
+    return load_for_inference(tiny_model)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
@@ -69,7 +68,7 @@ def test_perplexity():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_logits_that_are_no_numbers_stop_at_the_test(tiny_model: Path, value: float):
-    broken = load_for_evaluation(tiny_model)
+    broken = load_for_inference(tiny_model)
     broken.model.norm.weight.data[7] = value
     tests = [test | {"dataset": "faq", "question": "Who?"} for test in TESTS]
     with pytest.raises(EvaluationError) as error:

@@ -1,8 +1,8 @@
 import pytest
 
-from finery.evaluation.answers import Answer
 from finery.evaluation.report import metrics, sample_report
 from finery.evaluation.scores import bleu, exact_match, keyword_match, rouge
+from finery.inference.answers import Answer
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from finery.evaluation.loading import load_for_evaluation
+from finery.inference.loading import load_for_inference
 from finery.params.quantize import AwqParams, GptqParams
 from finery.quantization.fitting import UnfitError
 from finery.quantization.quantizer import quantize_model
@@ -97,7 +97,7 @@ def test_a_model_whose_head_gptqmodel_calls_otherwise(made, tmp_path: Path, rows
     quantize_model(model, GptqParams(group_size=32), rows, tmp_path / "out", tmp_path / "work")
     with torch.inference_mode():
         expected, actual = (
-            load_for_evaluation(folder)(input_ids=torch.tensor(rows[:2])).logits
+            load_for_inference(folder)(input_ids=torch.tensor(rows[:2])).logits
             for folder in (model, tmp_path / "out")
         )
     assert 1e-4 < ((expected - actual).norm() / expected.norm()).item() < 0.2

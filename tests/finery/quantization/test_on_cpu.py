@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finery.evaluation.loading import load_for_evaluation
+from finery.inference.loading import load_for_inference
 from finery.params.quantize import AwqParams, GptqParams
 from finery.quantization import on_cpu, quantizer
 from finery.quantization.on_cpu import KEPT, _in_float32, _least, _Products, _without
@@ -51,9 +51,9 @@ def test_awq_finds_weights_as_good(
     by_itself: None,
 ):
     quantize_model(wide_model, AwqParams(group_size=32), rows, tmp_path / "its", tmp_path / "work")
-    dense = _logits(load_for_evaluation(wide_model), rows)
+    dense = _logits(load_for_inference(wide_model), rows)
     ours, its = (
-        (_logits(load_for_evaluation(folder), rows) - dense).norm().item()
+        (_logits(load_for_inference(folder), rows) - dense).norm().item()
         for folder in (quantized["awq"], tmp_path / "its")
     )
     assert 0 < ours < 1.1 * its

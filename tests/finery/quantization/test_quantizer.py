@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from finery.evaluation.loading import load_for_evaluation
+from finery.inference.loading import load_for_inference
 from finery.quantization.overrides import linear_in_float32, without_clipping
 from finery.quantization.quantizer import QuantizerError, _unseen
 
@@ -28,7 +28,7 @@ def test_the_config_says_how_and_names_no_folder(quantized: dict[str, Path], nam
 def test_four_bits_stay_close_to_the_model(
     wide_model: Path, quantized: dict[str, Path], rows: list[list[int]], name: str
 ):
-    dense, four_bits = load_for_evaluation(wide_model), load_for_evaluation(quantized[name])
+    dense, four_bits = load_for_inference(wide_model), load_for_inference(quantized[name])
     expected, actual = _logits(dense, rows), _logits(four_bits, rows)
     difference = ((expected - actual).norm() / expected.norm()).item()
     assert 1e-4 < difference < 0.2
@@ -43,7 +43,7 @@ def test_evaluated_weights_are_those_of_the_kernel(
     backend = BACKEND.AWQ_TORCH if name == "awq" else BACKEND.GPTQ_TORCH
     folder = str(quantized[name])
     kernel = GPTQModel.load(folder, device="cpu", backend=backend, dtype=torch.float16).model
-    dequantized = load_for_evaluation(quantized[name])
+    dequantized = load_for_inference(quantized[name])
     expected, actual = _logits(kernel, rows).float(), _logits(dequantized, rows)
     torch.testing.assert_close(actual, expected, rtol=0.02, atol=0.005)
 
@@ -56,18 +56,18 @@ def test_dense_weights_beyond_float16_are_evaluated_as_they_are(
     weights = load_file(tmp_path / "large" / "model.safetensors")
     weights["model.norm.weight"] *= 2.0**20
     save_file(weights, tmp_path / "large" / "model.safetensors", {"format": "pt"})
-    usual, large = load_for_evaluation(quantized[name]), load_for_evaluation(tmp_path / "large")
+    usual, large = load_for_inference(quantized[name]), load_for_inference(tmp_path / "large")
     torch.testing.assert_close(_logits(large, rows), 2.0**20 * _logits(usual, rows))
 
 
 @pytest.mark.parametrize("name", ["gptq", "awq"])
 def test_evaluation_compiles_nothing(quantized: dict[str, Path], name: str):
     with torch.compiler.set_stance("fail_on_recompile"):
-        load_for_evaluation(quantized[name])
+        load_for_inference(quantized[name])
 
 
 def test_clipping_is_left_out_unless_asked_for(quantized: dict[str, Path], rows: list[list[int]]):
-    weights = {name: load_for_evaluation(quantized[name]) for name in ("awq", "awq-clipped")}
+    weights = {name: load_for_inference(quantized[name]) for name in ("awq", "awq-clipped")}
     plain, clipped = (_logits(model, rows) for model in weights.values())
     assert not torch.equal(plain, clipped)
 
@@ -116,7 +116,7 @@ def test_what_stays_dense_has_the_type_of_the_model(
 def test_float16_answers_as_its_model_does(
     half_model: Path, quantized_half: dict[str, Path], rows: list[list[int]], name: str
 ):
-    dense, four_bits = load_for_evaluation(half_model), load_for_evaluation(quantized_half[name])
+    dense, four_bits = load_for_inference(half_model), load_for_inference(quantized_half[name])
     expected, actual = _logits(dense, rows), _logits(four_bits, rows)
     assert 1e-4 < ((expected - actual).norm() / expected.norm()).item() < 0.2
 

@@ -14,7 +14,7 @@ from finery.data.formats.examples import Example, Message
 from finery.data.rendering.chat import Problem, Renderer
 from finery.data.rendering.samples import Sample
 from finery.data.rendering.spans import MARK
-from finery.data.rendering.template import TODAY
+from finery.models.conversation import TODAY
 
 from . import families
 from .families import CONTROL, FAMILIES, Family

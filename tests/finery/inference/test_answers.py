@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from finery.evaluation.answers import Answer, answer
-from finery.evaluation.loading import load_for_evaluation
+from finery.inference.answers import Answer, answer
+from finery.inference.loading import load_for_inference
 from finery.models.tokenizer import load_tokenizer
 
 PROMPTS = ["Who are you?", "Hi", "How many boats?" * 3, "The quick brown fox", "Who?", "0123"]
@@ -18,7 +18,7 @@ LENGTH = 12
 @pytest.fixture(scope="module")
 def model(tiny_model: Path) -> Any:
     """Weights large enough that every token, and a pad attended to, changes the answer."""
-    loaded = load_for_evaluation(tiny_model)
+    loaded = load_for_inference(tiny_model)
     generator = torch.Generator().manual_seed(0)
     for name, weight in loaded.named_parameters():
         if "_proj" in name:

@@ -1,4 +1,4 @@
-"""Load any of the pipeline's models to evaluate it: dense or quantized."""
+"""Load any of the pipeline's models to have it answer: dense or quantized."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from finery import lineage
 from finery.models.load import compute_dtype, device, load_model
 
 
-def load_for_evaluation(model: Path) -> Any:
+def load_for_inference(model: Path) -> Any:
     """The model on its device, in the type it computes in here.
 
     A GPU runs quantized weights on GPTQModel's kernels. On a CPU those kernels compute in half

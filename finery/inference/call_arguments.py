@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from finery.evaluation.call_json import Call, Reader, around, common_end, common_start, loose
+from finery.inference.call_json import Call, Reader, around, common_end, common_start, loose
 
 JSON_WORDS = {"true": True, "false": False, "null": None}
 PATIENCE = 200

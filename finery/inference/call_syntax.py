@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from finery.evaluation import call_arguments, call_json
-from finery.evaluation.call_json import Call, Reader, common_start
+from finery.inference import call_arguments, call_json
+from finery.inference.call_json import Call, Reader, common_start
 
 PROBES: list[Call] = [
     {"name": "probe_one", "arguments": {"key_a": "word a", "key_b": "word b"}},

@@ -1,10 +1,10 @@
-"""Greedy answers to the test questions."""
+"""Greedy answers to questions, many at once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from finery.evaluation.batches import batches, fitting
+from finery.inference.batches import batches, fitting
 
 
 @dataclass(frozen=True)

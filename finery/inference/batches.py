@@ -7,8 +7,8 @@ from typing import Any
 from finery.errors import PipelineError
 
 
-class EvaluationError(PipelineError):
-    """A model could not be evaluated."""
+class DoesNotFit(PipelineError):
+    """The memory is not enough for a single prompt."""
 
 
 def batches(items: Sequence[Any], size: int, what: str) -> Generator[Sequence[Any]]:
@@ -35,8 +35,8 @@ def _halving(work: Callable[[Sequence[Any]], list[Any]], part: Sequence[Any]) ->
         return work(part)
     except torch.OutOfMemoryError:
         if len(part) == 1:
-            raise EvaluationError(
-                "a single test does not fit into the GPU's memory; free it or shorten the tests"
+            raise DoesNotFit(
+                "a single prompt does not fit into the GPU's memory; free it or shorten the prompt"
             ) from None
     torch.cuda.empty_cache()
     middle = len(part) // 2
