@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from finery.cli import data, pipeline, releases
+from finery.cli import answering, data, pipeline, releases
 from finery.cli.errors import one_line_errors
 from finery.errors import UserError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(pipeline.commands)
 app.add_typer(releases.commands)
+app.add_typer(answering.commands)
 app.add_typer(data.commands, name="data")
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 from finery import lineage
 from finery.models.load import compute_dtype, device, load_model
+from finery.models.settings import CONFIG, read_settings
+
+PACKED = ("gptq", "awq")
+"""What GPTQModel loads; other models transformers does, in few bits or not."""
 
 
 def load_for_inference(model: Path) -> Any:
@@ -15,8 +19,8 @@ def load_for_inference(model: Path) -> Any:
     precision, which is emulated and many times slower, so there the same 4-bit weights are
     dequantized to float32: what they have lost is measured either way.
     """
-    config = json.loads((model / "config.json").read_text())
-    if "quantization_config" not in config:
+    config = read_settings(model / CONFIG).get("quantization_config") or {}
+    if config.get("quant_method") not in PACKED:
         return load_model(model, compute_dtype()).to(device())
     if device() == "cpu":
         return _dequantized(model)

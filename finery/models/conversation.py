@@ -1,6 +1,7 @@
 """Conversations as text by a tokenizer's chat template, the same on every day."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,17 @@ Message = dict[str, Any]
 Tools = Sequence[dict[str, Any]]
 TODAY = datetime(2024, 7, 26)
 """The day that templates are told it is: the one that Llama 3's falls back on without a clock."""
+
+THOUGHTS = {
+    "<think>": "</think>",
+    "<thinking>": "</thinking>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+}
+"""What templates begin and end a thought with."""
+BEGUN = re.compile(rf"({'|'.join(map(re.escape, THOUGHTS))})(\s*)\Z")
+"""A prompt that ends in a thought."""
 
 
 class ConversationError(UserError):

@@ -14,6 +14,8 @@ from finery.releases.tags import bring_or_say, events
 
 HERE = "."
 SIGNATURE = ".sig"
+KEPT = Path(".finery/releases")
+"""Where releases are that were only looked at."""
 
 
 def fetch(
@@ -57,6 +59,27 @@ def fetch(
         if signature := git.read(root, release.commit, f"{path}{SIGNATURE}"):
             folder.with_name(f"{folder.name}{SIGNATURE}").write_text(signature, encoding="utf-8")
     return release, folder
+
+
+def brought(
+    root: Path, wanted: str, verify: Callable[[Path], list[str]], say: Callable[[str], None]
+) -> Path:
+    """The folder of a release of the project in `root`: fetched once a version, then kept.
+
+    Raises what `fetch` does.
+    """
+    name, _, which = wanted.partition("@")
+    if not name or not which:
+        raise ReleaseError(f"{wanted}: say which one, such as merged@prod or merged@v1.2.0")
+    git.head(root)
+    bring_or_say(root, name, say)
+    release = find(registered(events(root)), name, which)
+    folder = root / KEPT / f"{name}-{release.version}"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        say(f"{name} {release.version}: fetching")
+        fetch(HERE, f"{name}@{release.version}", folder, verify, say)
+    return folder
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,41 +10,20 @@ from finery.data.formats.examples import Example, Message
 from finery.data.formats.images import IMAGE
 from finery.data.rendering.encoding import Encoded, joined
 from finery.data.rendering.template import TemplateError
+from finery.models.image_places import HERE, ImagePlaces
 from finery.models.pictures import Pictures
 
-HERE = "\ue0f2image\ue0f3"
-"""In the place of `IMAGE` while a conversation is rendered: what it stands for is no word."""
-MARK = "\ue0f0words\ue0f1"
 
-
-class ImageTokens:
+class ImageTokens(ImagePlaces):
     """What the images of conversations are, by a model's processor.
 
     `ids` are all tokens that an image becomes: none of them is learnt.
     """
 
     def __init__(self, pictures: Pictures) -> None:
-        self.token = pictures.token
+        super().__init__(pictures.token)
         self._token_id = pictures.token_id
-        self._in_parts = True
-        self._breaks = False
         self.tokens = cache(lambda file: np.array(pictures.tokens(Path(file)), np.int32))
-
-    def suit(self, render: Any) -> None:
-        """Find out how a chat template takes images: `render` makes a text of messages.
-
-        As parts of a content, or else the token itself in the words; and whether it puts a line
-        break behind each by itself.
-        """
-        probe = [{"role": "user", "content": f"{HERE}{MARK}"}]
-        try:
-            text = render(probe)
-        except TemplateError:
-            text = ""
-        self._in_parts = self.token in text and MARK in text and "{'type'" not in text
-        if self._in_parts:
-            between = text[text.index(self.token) : text.index(MARK)]
-            self._breaks = between.endswith("\n")
 
     def marked(self, messages: Sequence[Message]) -> list[Message]:
         """Messages of a dataset, with `HERE` where an image is."""
@@ -55,21 +33,6 @@ class ImageTokens:
             else message
             for message in messages
         ]
-
-    def shaped(self, message: Message) -> Message:
-        """A message as the chat template takes it."""
-        words = message.get("content")
-        if words is None:
-            return message
-        if not self._in_parts:
-            return message | {"content": words.replace(HERE, self.token)}
-        first, *rest = words.split(HERE)
-        parts = [{"type": "text", "text": first}] if first or not rest else []
-        for text in rest:
-            text = text.removeprefix("\n") if self._breaks else text
-            parts.append({"type": "image"})
-            parts += [{"type": "text", "text": text}] if text else []
-        return message | {"content": parts}
 
     def refuse_lost(self, text: str, example: Example) -> None:
         """Raises `TemplateError` if a text does not have a place for each image of a row."""

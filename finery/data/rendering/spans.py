@@ -12,7 +12,6 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from finery.data.formats.examples import Message
-from finery.data.rendering.images import HERE
 from finery.data.rendering.template import ChatTemplate, TemplateError, Tools
 from finery.data.rendering.thinking import (
     THINKING,
@@ -24,6 +23,7 @@ from finery.data.rendering.thinking import (
     thoughts,
     without_empty_thought,
 )
+from finery.models.image_places import HERE
 
 MARK = "\ue0f0end\ue0f1"
 Span = tuple[int, int]

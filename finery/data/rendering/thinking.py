@@ -10,19 +10,10 @@ from collections.abc import Sequence
 
 from finery.data.formats.examples import Message
 from finery.data.rendering.template import ChatTemplate, TemplateError, Tools
+from finery.models.conversation import BEGUN, THOUGHTS
 
 THINKING = re.compile("</?think>")
-TAGS = {
-    "<think>": "</think>",
-    "<thinking>": "</thinking>",
-    "<seed:think>": "</seed:think>",
-    "[THINK]": "[/THINK]",
-    "<|START_THINKING|>": "<|END_THINKING|>",
-}
-"""What templates begin and end a thought with."""
-OPENS, CLOSES = (f"({'|'.join(map(re.escape, tags))})" for tags in (TAGS, TAGS.values()))
-BEGUN = re.compile(rf"{OPENS}(\s*)\Z")
-"""A prompt that ends in a thought."""
+OPENS, CLOSES = (f"({'|'.join(map(re.escape, tags))})" for tags in (THOUGHTS, THOUGHTS.values()))
 ENDED = re.compile(rf"{OPENS}\s*{CLOSES}\s*\Z")
 """A prompt that ends in an empty thought."""
 EMPTY = re.compile(rf"\s*(?:{OPENS}\s*)?{CLOSES}\s*")
@@ -79,7 +70,7 @@ def _rest_of_thought(message: Message, tag: str, space: str) -> str:
     """What the model thinks, and its end, as far from the words as the prompt's beginning is."""
     thought = "\n".join(filter(None, (each.strip("\n") for each in thoughts(message))))
     line = "\n" if space else ""
-    return f"{thought}{line}{TAGS[tag]}{line}{line}"
+    return f"{thought}{line}{THOUGHTS[tag]}{line}{line}"
 
 
 def without_empty_thought(text: str, prompt: str) -> int | None:

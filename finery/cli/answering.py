@@ -1,0 +1,81 @@
+"""`finery chat`: talk to the models."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finery.cli.errors import one_line_errors
+
+commands = typer.Typer()
+Variants = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[VARIANT]...",
+        help="base, a step of the training, merged, gptq, awq, NAME@STAGE of a release, or the"
+        " folder of a model, a package or an adapter; by default merged.",
+    ),
+]
+
+
+@commands.command()
+def chat(
+    variants: Variants = None,
+    once: Annotated[
+        str | None, typer.Option("--once", "-q", help="Answer this question, and end.")
+    ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Ask all the VARIANTs, side by side.")
+    ] = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Answer each line of JSON of standard input with one.")
+    ] = False,
+    system: Annotated[str, typer.Option(help="A system prompt.")] = "",
+    load: Annotated[Path | None, typer.Option(help="Go on with what /save wrote.")] = None,
+    tools: Annotated[Path | None, typer.Option(help="A JSON file of tools to call.")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(help="An image that goes with --once; may be repeated.")
+    ] = None,
+    thinking: Annotated[
+        bool | None,
+        typer.Option("--thinking/--no-thinking", help="Have it think first; else as it is."),
+    ] = None,
+    show_thinking: Annotated[
+        bool, typer.Option("--show-thinking", help="Show what it thinks, too.")
+    ] = False,
+    temperature: Annotated[
+        float | None, typer.Option(help="0: greedy. This and the next: else as the model has it.")
+    ] = None,
+    top_p: Annotated[float | None, typer.Option()] = None,
+    top_k: Annotated[int | None, typer.Option(help="0: all tokens.")] = None,
+    repetition_penalty: Annotated[float | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option(help="The same answer every time.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option()] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="A text that ends the answer; may be repeated.")
+    ] = None,
+) -> None:
+    """Talk to a model in the terminal; with --once, --jsonl or a pipe, in a script."""
+    sampling = {
+        "temperature": temperature, "top_p": top_p, "top_k": top_k, "seed": seed,
+        "repetition_penalty": repetition_penalty, "max_new_tokens": max_new_tokens,
+        "stop": stop or None,
+    }  # fmt: skip
+    from finery.answering.chat.start import Asked, start
+
+    asked = Asked(
+        variants or ["merged"], once, compare, jsonl, system, load, tools, thinking, show_thinking,
+        image or [],
+        {name: value for name, value in sampling.items() if value is not None},
+    )  # fmt: skip
+    with one_line_errors():
+        start(asked, _fetched)
+
+
+def _fetched(release: str) -> Path:
+    """The folder of a release, brought here and verified if it is not yet."""
+    from finery.packaging.verify import verify
+    from finery.releases.fetch import brought
+
+    return brought(Path(), release, verify, lambda line: print(line, file=sys.stderr))
