@@ -17,6 +17,7 @@ AREAS = {
     "merging",
     "quantization",
     "evaluation",
+    "moving",
     "packaging",
     "pipeline",
     "sources",
@@ -113,6 +114,7 @@ def test_only_a_stage_started_as_a_program_uses_the_harness(imports: grimp.Impor
     [
         "finery.cli",
         "finery.check.settings",
+        "finery.moving.llamafactory.bring",
         "finery.preflight.check",
         "finery.stage.run",
         "stages.download",

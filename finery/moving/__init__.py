@@ -1,0 +1,1 @@
+"""Moving in: settings made for other tools, and complete ones to begin with."""

@@ -1,0 +1,1 @@
+"""What LLaMA-Factory is told in its files and commands, as params.yaml."""
