@@ -70,7 +70,7 @@ def worse_releases(world: World) -> list[str]:
 def _losses(project: Path, tag: str) -> Iterator[float]:
     import dvc.api
 
-    path = "reports/evaluate/merged/samples.jsonl"
+    path = "reports/samples/merged.jsonl"
     for line in dvc.api.read(path, repo=str(project), rev=f"{tag}^{{commit}}").splitlines():
         yield json.loads(line)["loss"]
 
@@ -88,10 +88,10 @@ def tiny_project(folder: Path) -> list[dict]:
         if not name.startswith(LEFT_OUT):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    leave_out_quantized(folder / "dvc.yaml")
     make_tiny_model(folder / "tiny")
     project = Project(folder, folder)
-    for key, value in (SETTINGS | {"release.metrics": ["all.loss"]}).items():
+    settings = SETTINGS | {"release.metrics": ["all.loss"], "quantize.formats": []}
+    for key, value in settings.items():
         project.set(key, value)
     more = []
     for name, count in {
@@ -105,25 +105,6 @@ def tiny_project(folder: Path) -> list[dict]:
         project.write(f"data/raw/{name}.json", json.dumps(rows[:count], indent=1))
         more += [] if name.endswith("_test") else rows[count:]
     return more
-
-
-def leave_out_quantized(file: Path) -> None:
-    """Take the quantized models out of the graph; the gate reads the merged one's metrics twice."""
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    graph = yaml.load(file)
-    stages = graph["stages"]
-    del stages["quantize"]
-    for name in ("gptq", "awq"):
-        del stages["evaluate"]["foreach"][name], stages["package"]["foreach"][name]
-        metrics = f"reports/evaluate/{name}/metrics.json"
-        stages["gate"]["deps"].remove(metrics)
-        stages["gate"]["cmd"] = stages["gate"]["cmd"].replace(
-            metrics, "reports/evaluate/merged/metrics.json"
-        )
-        del graph["artifacts"][name]
-    yaml.dump(graph, file)
 
 
 def sequence(nights: int, seed: int) -> list[str]:

@@ -17,6 +17,7 @@ from finery.params.gate import Rule
 from finery.to_json import to_json
 
 DECIMALS = 12
+METRICS = "metrics.json"
 
 
 class GateError(PipelineError):
@@ -45,12 +46,14 @@ class Outcome:
         return f"{self.value:.6g}" if math.isfinite(self.value) else "no number"
 
 
-def judge(rules: Sequence[Rule], files: Mapping[str, Path]) -> list[Outcome]:
-    """Measure every rule on the metrics.json of each model, {DATASET: {METRIC: number}}.
+def judge(rules: Sequence[Rule], evaluations: Path) -> list[Outcome]:
+    """Measure every rule on MODEL/metrics.json of the models it names, {DATASET: {METRIC: number}}.
 
     A value that is no finite number never passes. Raises `MetricsError` naming rule and file for
     every metric that is missing.
     """
+    named = (name for rule in rules for name in (rule.model, rule.minus, rule.over) if name)
+    files = {name: evaluations / name / METRICS for name in dict.fromkeys(named)}
     metrics = {model: _read(file) for model, file in files.items()}
     outcomes, problems = [], []
     for rule in rules:
@@ -146,6 +149,8 @@ def _keys(mapping: Any) -> list[str]:
 def _read(file: Path) -> dict[str, Any]:
     try:
         metrics = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MetricsError(f"{file}: missing; run the evaluation") from None
     except ValueError as error:
         raise MetricsError(f"{file}: not JSON ({error}); run the evaluation again") from None
     if not isinstance(metrics, dict):

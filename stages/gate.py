@@ -7,15 +7,15 @@ from finery.gate import report as as_json
 from finery.params.gate import GateParams
 
 
-def gate(
-    params: GateParams, base: Path, merged: Path, gptq: Path, awq: Path, *, report: Path
-) -> None:
+def gate(params: GateParams, evaluations: Path, *, report: Path) -> None:
     """Hold the metrics.json of each evaluated model against the rules, and print how each went.
+
+    `evaluations` has them in a folder for each model: base, merged, and each format.
 
     `report` is {"passed": bool, "rules": [{"rule": str, "value": float | null, "passed": bool}]}.
     Raises `GateError` if a rule fell short, `MetricsError` if a metric is missing.
     """
-    outcomes = judge(params.rules, {"base": base, "merged": merged, "gptq": gptq, "awq": awq})
+    outcomes = judge(params.rules, evaluations)
     if outcomes:
         show(outcomes)
     else:

@@ -4,13 +4,14 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from finery.errors import UserError
 from finery.models.chat_template import ChatTemplateError, chat_template
 from finery.models.policy import POLICY
 from finery.models.scoring import is_scorer
 from finery.models.settings import read_settings
+from finery.params.quantize import Format
 
 MODELS, PACKAGES, ADAPTERS = Path("models"), Path("models/packages"), Path("models/adapters")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -67,7 +68,7 @@ def _makers() -> dict[str, tuple[list[Path], str]]:
     starts = {name: ([MODELS / name], f"start@{name}") for name in settings.get("starts") or {}}
     trained = {name: ([MODELS / name], f"merge@{name}") for name in dict.fromkeys([*steps, *made])}
     packed = {
-        name: ([MODELS / name, PACKAGES / name], f"quantize@{name}") for name in ("gptq", "awq")
+        name: ([MODELS / name, PACKAGES / name], f"quantize@{name}") for name in get_args(Format)
     }
     merged = {"merged": ([MODELS / last, PACKAGES / "merged"], f"merge@{last}")}
     return {"base": ([MODELS / "base"], "download")} | starts | trained | merged | packed

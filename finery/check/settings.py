@@ -161,7 +161,10 @@ def _compared(params: Params, folder: Path) -> list[str]:
         unfit = tuner_problems(model, step.tuner, _blocks_put_in(params, name))
         problems += [f"{step.key}.tuner.{problem}" for problem in unfit]
     problems += _of_quantized(params, model)
-    for name in ("gptq", "awq"):
+    if model.sees and params.quantize.formats:
+        problems.append(f"quantize.formats: must be [], {SEES}, and such are not quantized")
+        return list(dict.fromkeys(problems))
+    for name in params.quantize.formats:
         if problem := group_size_problem(model, getattr(params.quantize, name).group_size):
             problems.append(f"quantize.{name}.group_size: {problem}")
     return list(dict.fromkeys(problems))

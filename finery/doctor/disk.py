@@ -42,7 +42,7 @@ def artefact_bytes(size: ModelSize, params: Params) -> dict[str, int]:
     sizes = {"base": size.stored} | dict.fromkeys(params.train, merged)
     sizes |= {f"adapters/{step}": weights * 4 for step, weights in size.trained.items()}
     inside = sum(rows * columns for rows, columns in size.linears)
-    for name in ("gptq", "awq"):
+    for name in params.quantize.formats:
         chosen = getattr(params.quantize, name)
         packed = inside * chosen.bits // 8 + inside // chosen.group_size * 4
         sizes[name] = packed + (size.parameters - inside) * 2

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from finery.params.quantize import Format
 from finery.params.section import Section
 
-Evaluated = Literal["base", "merged", "gptq", "awq"]
+Evaluated = Literal["base", "merged"] | Format
 METRICS = (
     "loss", "perplexity", "bleu", "rouge1", "rouge2", "rougeL",
     "exact_match", "call_match", "keyword_match", "unfinished",

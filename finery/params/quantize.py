@@ -1,11 +1,12 @@
-"""`quantize`: 4-bit GPTQ and AWQ, one sub-section a format."""
+"""`quantize`: the formats wanted beside the merged model, one sub-section a format."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from finery.params.section import Section
 
+Format = Literal["gptq", "awq"]
 GroupSize = Literal[32, 64, 128]
 
 
@@ -31,5 +32,24 @@ class AwqParams(Section):
 
 
 class QuantizeParams(Section):
+    formats: list[Format]
+    """What the merged model is made into: gptq, awq, both, or neither, []. Each is quantized,
+    evaluated and packaged by stages of its own; one that is left out costs nothing."""
     gptq: GptqParams = GptqParams()
     awq: AwqParams = AwqParams()
+
+    @model_validator(mode="after")
+    def _written_out(self) -> "QuantizeParams":
+        """dvc.yaml names the settings of each format wanted, and DVC knows no defaults."""
+        problems = [
+            f"formats: {name} is there twice; keep it once"
+            for name in dict.fromkeys(self.formats)
+            if self.formats.count(name) > 1
+        ] + [
+            f"{name}: missing, and quantize.formats names it; add `{name}: {{}}`, or take it out"
+            for name in self.formats
+            if name not in self.model_fields_set
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self

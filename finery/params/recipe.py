@@ -16,7 +16,7 @@ from finery.params.quantized import quantized_problems
 from finery.params.section import Section
 from finery.params.starts import StartsParams, start_problems
 from finery.params.step import StepParams
-from finery.params.train import TrainParams
+from finery.params.train import BASE, TrainParams
 
 
 class Recipe(Section):
@@ -59,6 +59,7 @@ class Recipe(Section):
     def _step_problems(self) -> Iterator[str]:
         yield from start_problems(self.starts, self.train)
         yield from quantized_problems(self.model, self.train)
+        yield from self._gate_problems()
         for name, step in self.train.items():
             try:
                 data = self.data_of(name)
@@ -75,6 +76,18 @@ class Recipe(Section):
                 f"merge.step: {self.merge.step} makes a reward model, which gives no answers to"
                 f" evaluate; name a step that learns from it, or the one before it"
             )
+
+    def _gate_problems(self) -> Iterator[str]:
+        """Rules for what is not evaluated would be measured on what is left from earlier runs."""
+        formats = ", ".join(self.quantize.formats) or "none"
+        for index, rule in enumerate(self.gate.rules):
+            for key in ("model", "minus", "over"):
+                name = getattr(rule, key)
+                if name not in (None, BASE, "merged", *self.quantize.formats):
+                    yield (
+                        f"gate.rules.{index}.{key}: {name} is not made, quantize.formats has"
+                        f" {formats}; add it there, or take the rule out"
+                    )
 
     def _reward_problems(self, step: StepParams, data: DataParams) -> Iterator[str]:
         key, given = data.key("reward_functions"), data.reward_functions

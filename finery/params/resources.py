@@ -29,7 +29,8 @@ class ResourcesParams(Section):
         "quantize": 1,
         "evaluate": 1,
     }
-    """How many of them a stage takes, by its name in dvc.yaml; a stage left out takes none."""
+    """How many of them a stage takes, by the module in stages/ that it runs; a stage left out takes
+    none."""
 
     processes: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """How many processes train a step together, one a GPU; auto: as many as there are GPUs that
@@ -37,4 +38,5 @@ class ResourcesParams(Section):
 
     def gpus(self, stage: str) -> int:
         """What a stage of dvc.yaml (quantize@gptq) takes; never more than there are."""
-        return min(self.num_gpus.get(stage.partition("@")[0], 0), self.accelerators)
+        name = stage.partition("@")[0].removesuffix("_quantized")
+        return min(self.num_gpus.get(name, 0), self.accelerators)

@@ -14,7 +14,7 @@ from finery.releases.kept import check_as_made, check_kept
 from finery.releases.registry import Release, semver
 
 GATE = "reports/gate/report.json"
-UP_TO_DATE = "Stage 'package@{name}' didn't change"
+UP_TO_DATE = "Stage '{stage}' didn't change"
 WOULD_RUN = re.compile(r"^Running stage '([^']+)':", re.MULTILINE)
 
 
@@ -33,16 +33,16 @@ def candidate(root: Path, name: str, version: str | None, found: Sequence[Releas
 def _of_head(root: Path, name: str, version: str | None, found: Sequence[Release]) -> Release:
     commit = git.head(root)
     path = data.package_path(root, commit, name)
-    package = data.package_hash(root, commit, path)
-    if package is None:
+    package, made = data.package_hash(root, commit, path), data.maker(root, commit, path)
+    if package is None or made is None:
         raise ReleaseError(
-            f"dvc.lock: no {path} at commit {commit[:8]}; run `dvc repro package@{name}` and commit"
+            f"dvc.lock: no {path} at commit {commit[:8]}; run `dvc repro` and commit"
         )
     check_committed(root, commit)
     check_inputs(root, path)
     check_kept(root, commit, name, sent=False)
     check_as_made(root, path)
-    _check_up_to_date(root, name)
+    _check_up_to_date(root, name, made[0])
     for release in found:
         if data.is_locked(root, release.commit, package):
             if version:
@@ -80,11 +80,11 @@ def check_committed(root: Path, commit: str) -> None:
         )
 
 
-def _check_up_to_date(root: Path, name: str) -> None:
+def _check_up_to_date(root: Path, name: str, stage: str) -> None:
     """A commit whose settings or code are newer than its package would tell a false story."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--dry", "--allow-missing",
-         f"package@{name}"],
+         stage],
         cwd=root,
         capture_output=True,
         text=True,
@@ -101,8 +101,8 @@ def _check_up_to_date(root: Path, name: str) -> None:
             f"{name}: {', '.join(stale)} would run again, the package is older than what was"
             " committed; run `dvc repro` and commit"
         )
-    if UP_TO_DATE.format(name=name) not in said:
-        raise ReleaseError(f"dvc repro --dry: says nothing of package@{name}; see `dvc status`")
+    if UP_TO_DATE.format(stage=stage) not in said:
+        raise ReleaseError(f"dvc repro --dry: says nothing of {stage}; see `dvc status`")
 
 
 def _check_gate(root: Path, commit: str) -> None:

@@ -11,7 +11,7 @@ from finery.releases.bootstrap import Comparison, bounds, verdict
 from finery.releases.errors import NotPaired, ReleaseError
 
 Sample = dict[str, Any]
-"""A line of reports/evaluate/NAME/samples.jsonl."""
+"""A line of reports/samples/NAME.jsonl."""
 
 
 def compare(

@@ -14,12 +14,16 @@ from finery.releases import git
 from finery.releases.errors import NotDelivered, ReleaseError
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-SAMPLES = "reports/evaluate/{name}/samples.jsonl"
+MERGED = "merged"
+SAMPLES = ("reports/samples/{name}.jsonl", "reports/evaluate/{name}/samples.jsonl")
+"""Where a model's test samples are; the second in releases made before there were formats."""
 
 
 def artifacts(root: Path, commit: str = "HEAD") -> list[str]:
-    """The names under `artifacts` of dvc.yaml."""
-    return list(_yaml(root, commit, "dvc.yaml").get("artifacts", {}))
+    """The names under `artifacts` of dvc.yaml, less the formats that params.yaml leaves out."""
+    names = list(_yaml(root, commit, "dvc.yaml").get("artifacts", {}))
+    wanted = _yaml(root, commit, "params.yaml").get("quantize", {}).get("formats", names)
+    return [name for name in names if name == MERGED or name in wanted]
 
 
 def package_path(root: Path, commit: str, name: str) -> str:
@@ -39,10 +43,27 @@ def locked_stages(root: Path, commit: str) -> dict[str, Any]:
     return _yaml(root, commit, "dvc.lock").get("stages", {})
 
 
+def maker(root: Path, commit: str, path: str) -> tuple[str, dict[str, Any]] | None:
+    """The stage that made an output, and what dvc.lock says of it; None if no stage there did.
+
+    Of two, the later: DVC keeps what it wrote of stages that are renamed, and adds at the end.
+    """
+    for name, stage in reversed(locked_stages(root, commit).items()):
+        if any(out["path"] == path for out in stage.get("outs", ())):
+            return name, stage
+    return None
+
+
 def package_hash(root: Path, commit: str, path: str) -> str | None:
     """DVC's hash of a package; None if dvc.lock of that commit has no such output."""
-    outs = [out for stage in locked_stages(root, commit).values() for out in stage.get("outs", ())]
-    return next((out.get("md5") for out in outs if out["path"] == path), None)
+    _, made = maker(root, commit, path) or ("", {})
+    return next((out.get("md5") for out in made.get("outs", ()) if out["path"] == path), None)
+
+
+def samples_path(root: Path, commit: str, name: str) -> str:
+    """Where the test samples of a model are at a commit."""
+    found = (path for each in SAMPLES if maker(root, commit, path := each.format(name=name)))
+    return next(found, SAMPLES[0].format(name=name))
 
 
 def is_locked(root: Path, commit: str, package: str) -> bool:
@@ -52,7 +73,7 @@ def is_locked(root: Path, commit: str, package: str) -> bool:
 
 def samples(root: Path, commit: str, name: str) -> list[dict[str, Any]]:
     """The scored test samples of a model. Raises `NotDelivered` if no storage has them."""
-    path = SAMPLES.format(name=name)
+    path = samples_path(root, commit, name)
     with opened(root) as repo, delivered(path, commit), repo.switch(commit):
         return parse_samples(repo.dvcfs.read_text(f"/{path}", encoding="utf-8"))
 

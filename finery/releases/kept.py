@@ -78,7 +78,7 @@ def check_as_made(root: Path, path: str) -> None:
 @contextmanager
 def _outs(root: Path, commit: str, name: str) -> Iterator[dict[str, Any]]:
     """DVC's outputs that a release is made of, at its commit, by path."""
-    paths = [data.package_path(root, commit, name), data.SAMPLES.format(name=name)]
+    paths = [data.package_path(root, commit, name), data.samples_path(root, commit, name)]
     with data.opened(root) as repo, repo.switch(commit):
         made = {_path(repo, out): out for out in repo.index.outs}
         if lost := [path for path in paths if path not in made]:

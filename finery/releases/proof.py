@@ -85,14 +85,20 @@ def _evaluate(root: Path, package: Path, tests: Path, samples: Path) -> list[Sam
 
 def _how_evaluated(root: Path, commit: str, name: str) -> tuple[dict, dict]:
     """The code and the settings of an evaluation: what its scores depend on beside its data."""
-    stage = data.locked_stages(root, commit).get(f"evaluate@{name}", {})
+    stage = _evaluation(root, commit, name)
     code = {dep["path"]: dep["md5"] for dep in stage.get("deps", ()) if _is_code(dep["path"])}
     return code, stage.get("params", {})
 
 
 def _tests_hash(root: Path, commit: str, name: str) -> str | None:
-    stage = data.locked_stages(root, commit).get(f"evaluate@{name}", {})
+    stage = _evaluation(root, commit, name)
     return next((dep["md5"] for dep in stage.get("deps", ()) if dep["path"] == TESTS), None)
+
+
+def _evaluation(root: Path, commit: str, name: str) -> dict[str, Any]:
+    """What dvc.lock says of the stage that scored a model."""
+    _, stage = data.maker(root, commit, data.samples_path(root, commit, name)) or ("", {})
+    return stage
 
 
 def _is_code(path: str) -> bool:

@@ -65,9 +65,9 @@ def test_every_stage_of_the_graph_is_a_module_and_the_reverse(
     stages: dict[str, PipelineStage],
 ) -> None:
     modules = {file.stem for file in (ROOT / "stages").glob("[a-z]*.py")}
-    assert {name.partition("@")[0] for name in stages} == modules
+    assert set(map(module_of, stages)) == modules
     for name, stage in stages.items():
-        assert shlex.split(stage.cmd)[:3] == ["python", "-m", f"stages.{name.partition('@')[0]}"]
+        assert shlex.split(stage.cmd)[:3] == ["python", "-m", f"stages.{module_of(name)}"]
 
 
 def test_the_code_a_stage_depends_on_is_the_code_it_imports(
@@ -146,7 +146,7 @@ def imported_files(imports: grimp.ImportGraph, stage: PipelineStage) -> set[Path
 
     The settings that a step of the training is handed are of the classes that it chooses.
     """
-    name, _, step = stage.name.partition("@")
+    name, step = module_of(stage.name), stage.name.partition("@")[2]
     chosen = STEPS.get(step, {})
     handed = chosen if next(iter(signature(name).values())).annotation is StepParams else {}
     settings = [f"finery.params.{choice}.{value}" for choice, value in handed.items()]
@@ -177,8 +177,13 @@ def only_a_docstring(file: Path) -> bool:
     return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
 
 
+def module_of(stage: str) -> str:
+    """What a stage runs; evaluate_quantized@gptq does for a format what evaluate@merged does."""
+    return stage.partition("@")[0].removesuffix("_quantized")
+
+
 def signature(stage: str) -> dict[str, inspect.Parameter]:
-    name = stage.partition("@")[0]
+    name = module_of(stage)
     function = getattr(importlib.import_module(f"stages.{name}"), name)
     return dict(inspect.signature(function).parameters)
 

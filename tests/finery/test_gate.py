@@ -18,11 +18,11 @@ METRICS = {
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> dict[str, Path]:
-    paths = {model: tmp_path / f"{model}.json" for model in METRICS}
-    for model, path in paths.items():
-        path.write_text(json.dumps(METRICS[model]))
-    return paths
+def evaluations(tmp_path: Path) -> Path:
+    for model, metrics in METRICS.items():
+        (tmp_path / model).mkdir()
+        (tmp_path / model / "metrics.json").write_text(json.dumps(metrics))
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -49,30 +49,30 @@ def files(tmp_path: Path) -> dict[str, Path]:
         ({"model": "base", "metric": "test.loss", "max": 3.0}, 3.0, True, "base test.loss <= 3"),
     ],
 )  # fmt: skip
-def test_a_rule(files: dict[str, Path], rule: dict, value: float | None, passed: bool, text: str):
+def test_a_rule(evaluations: Path, rule: dict, value: float | None, passed: bool, text: str):
     defaults = {"model": "merged", "metric": "test.keyword_match"}
-    outcomes = judge([Rule(**(defaults | rule))], files)
+    outcomes = judge([Rule(**(defaults | rule))], evaluations)
     expected = {"rule": text, "value": value, "passed": passed}
     assert json.loads(report(outcomes)) == {"passed": passed, "rules": [expected]}
 
 
-def test_a_ratio_to_nothing_never_passes(files: dict[str, Path]):
+def test_a_ratio_to_nothing_never_passes(evaluations: Path):
     rule = Rule(model="base", metric="test.bleu", over="base", min=0.0)
-    assert not judge([rule], files)[0].passed
+    assert not judge([rule], evaluations)[0].passed
 
 
-def test_the_name_of_a_dataset_may_have_dots(files: dict[str, Path]):
-    files["merged"].write_text(json.dumps({"qa-v1.5": {"loss": 1.0}}))
-    (outcome,) = judge([Rule(model="merged", metric="qa-v1.5.loss", max=1.0)], files)
+def test_the_name_of_a_dataset_may_have_dots(evaluations: Path):
+    (evaluations / "merged/metrics.json").write_text(json.dumps({"qa-v1.5": {"loss": 1.0}}))
+    (outcome,) = judge([Rule(model="merged", metric="qa-v1.5.loss", max=1.0)], evaluations)
     assert (outcome.passed, outcome.value) == (True, 1.0)
 
 
-def test_no_rules_pass(files: dict[str, Path]):
-    assert json.loads(report(judge([], files))) == {"passed": True, "rules": []}
+def test_no_rules_pass(evaluations: Path):
+    assert json.loads(report(judge([], evaluations))) == {"passed": True, "rules": []}
     insist([])
 
 
-def test_every_missing_metric_is_named_with_what_exists(files: dict[str, Path]):
+def test_every_missing_metric_is_named_with_what_exists(evaluations: Path):
     rules = [
         Rule(model="merged", metric="test.rougeL", min=0.1),
         Rule(model="merged", metric="test.loss", max=9.0),
@@ -81,9 +81,9 @@ def test_every_missing_metric_is_named_with_what_exists(files: dict[str, Path]):
         Rule(model="awq", metric="all.loss", max=1.0),
     ]
     with pytest.raises(MetricsError) as error:
-        judge(rules, files)
+        judge(rules, evaluations)
     assert error.value.exit_status == 2
-    merged, awq = files["merged"], files["awq"]
+    merged, awq = (evaluations / name / "metrics.json" for name in ("merged", "awq"))
     assert str(error.value).splitlines() == [
         f"gate rule `merged test.rougeL >= 0.1`: {merged}: test has no rougeL;"
         " it has loss, keyword_match, bleu",
@@ -94,33 +94,40 @@ def test_every_missing_metric_is_named_with_what_exists(files: dict[str, Path]):
     ]
 
 
-def test_the_datasets_that_have_a_missing_metric_are_named(files: dict[str, Path]):
+def test_the_datasets_that_have_a_missing_metric_are_named(evaluations: Path):
     scored = {"loss": 1.0, "keyword_match": 0.5}
     found = {"bare": {"loss": 1.0}, "words": scored, "more": scored, "all": scored}
-    files["merged"].write_text(json.dumps(found))
+    (evaluations / "merged/metrics.json").write_text(json.dumps(found))
     rule = Rule(model="merged", metric="bare.keyword_match", min=0.1)
     with pytest.raises(MetricsError) as error:
-        judge([rule], files)
+        judge([rule], evaluations)
     assert str(error.value) == (
-        f"gate rule `merged bare.keyword_match >= 0.1`: {files['merged']}: bare has no"
-        " keyword_match; it has loss (keyword_match is in words, more)"
+        f"gate rule `merged bare.keyword_match >= 0.1`: {evaluations}/merged/metrics.json: bare has"
+        " no keyword_match; it has loss (keyword_match is in words, more)"
     )
 
 
 @pytest.mark.parametrize("content, message", [("{", "not JSON"), ("[]", "not a mapping")])
-def test_a_damaged_metrics_file_is_named(files: dict[str, Path], content: str, message: str):
-    files["gptq"].write_text(content)
-    with pytest.raises(MetricsError, match=rf"gptq\.json: {message}"):
-        judge([], files)
+def test_a_damaged_metrics_file_is_named(evaluations: Path, content: str, message: str):
+    (evaluations / "gptq/metrics.json").write_text(content)
+    with pytest.raises(MetricsError, match=rf"gptq/metrics\.json: {message}"):
+        judge([Rule(model="merged", metric="test.loss", over="gptq", max=1.0)], evaluations)
 
 
-def test_the_error_and_the_table_of_what_fell_short(files: dict[str, Path], capsys):
+def test_a_model_that_was_not_evaluated_is_named(evaluations: Path):
+    (evaluations / "awq/metrics.json").unlink()
+    with pytest.raises(MetricsError, match=r"awq/metrics\.json: missing; run the evaluation$"):
+        judge([Rule(model="awq", metric="test.loss", max=1.0)], evaluations)
+    assert judge([Rule(model="base", metric="test.loss", max=3.0)], evaluations)[0].passed
+
+
+def test_the_error_and_the_table_of_what_fell_short(evaluations: Path, capsys):
     rules = [
         Rule(model="merged", metric="test.keyword_match", min=0.9),
         Rule(model="gptq", metric="test.loss", max=1.0),
         Rule(model="merged", metric="test.loss", max=2.0),
     ]
-    outcomes = judge(rules, files)
+    outcomes = judge(rules, evaluations)
     show(outcomes)
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["rule", "value", "threshold"],

@@ -25,12 +25,13 @@ DATA = {"prepare_test"} | PREPARE
 TRAIN = {"train@sft", "train@dpo"}
 MERGE = {"merge@sft", "merge@dpo"}
 QUANTIZE = {"quantize@gptq", "quantize@awq"}
-EVALUATE = {"evaluate@base", "evaluate@merged", "evaluate@gptq", "evaluate@awq"}
-PACKAGE = {"package@merged", "package@gptq", "package@awq"}
+EVALUATE_QUANTIZED = {"evaluate_quantized@gptq", "evaluate_quantized@awq"}
+EVALUATE = {"evaluate@base", "evaluate@merged"} | EVALUATE_QUANTIZED
+PACKAGE = {"package@merged", "package_quantized@gptq", "package_quantized@awq"}
 FROM_GATE = {"gate"} | PACKAGE
 FROM_EVALUATE = EVALUATE | FROM_GATE
-FROM_GPTQ = {"quantize@gptq", "evaluate@gptq"} | FROM_GATE
-FROM_AWQ = {"quantize@awq", "evaluate@awq"} | FROM_GATE
+FROM_GPTQ = {"quantize@gptq", "evaluate_quantized@gptq"} | FROM_GATE
+FROM_AWQ = {"quantize@awq", "evaluate_quantized@awq"} | FROM_GATE
 FROM_QUANTIZE = FROM_GPTQ | FROM_AWQ
 FROM_STEP = {"evaluate@merged"} | FROM_QUANTIZE
 """What the model of the last step reaches."""
@@ -155,6 +156,13 @@ SETTINGS = [
     setting("train.dpo.method", "simpo", {"train@dpo"} | PACKAGE, FROM_TRAIN_DPO),
     setting("merge.dtype", "float32", MERGE | PACKAGE, FROM_MERGE),
     setting("merge.step", "sft", QUANTIZE | {"evaluate@merged"} | PACKAGE, FROM_STEP),
+    # What is left is packaged again, since a package records all settings.
+    setting(
+        "quantize.formats",
+        ["awq"],
+        PACKAGE - {"package_quantized@gptq"},
+        PACKAGE - {"package_quantized@gptq"},
+    ),
     setting("quantize.gptq.bits", 8, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
     setting("quantize.gptq.damp_percent", 0.1, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
     setting("quantize.awq.group_size", 64, {"quantize@awq"} | PACKAGE, FROM_AWQ),
@@ -216,6 +224,8 @@ CODE = [
     code("finery/merging/lora.py", MERGE, FROM_MERGE),
     code("finery/quantization/quantizer.py", QUANTIZE, FROM_QUANTIZE),
     code("finery/evaluation/scores.py", EVALUATE, FROM_EVALUATE),
+    code("finery/inference/answers.py", EVALUATE, FROM_EVALUATE),
+    code("finery/answering/engine.py", NOTHING, NOTHING),
     code("finery/packaging/card/model_card.py", PACKAGE, PACKAGE),
     code("finery/pipeline/status.py", NOTHING, NOTHING),
     code("finery/releases/promote.py", NOTHING, NOTHING),
@@ -262,7 +272,7 @@ CODE = [
     code("finery/training/tuners/lora.py", TRAIN, FROM_TRAIN),
     code("finery/training/tuners/full.py", NOTHING, NOTHING),
     code("finery/params/merge.py", MERGE | PACKAGE, FROM_MERGE),
-    code("finery/params/quantize.py", QUANTIZE | PACKAGE, FROM_QUANTIZE),
+    code("finery/params/quantize.py", QUANTIZE | {"gate"} | PACKAGE, FROM_QUANTIZE),
     code("finery/params/evaluate.py", EVALUATE | PACKAGE, FROM_EVALUATE),
     code("finery/params/gate.py", {"gate"} | PACKAGE, FROM_GATE),
     code("finery/params/package.py", PACKAGE, PACKAGE),

@@ -7,8 +7,10 @@ import pytest
 from .project import Project
 
 PREPARE = {"prepare@sft", "prepare@dpo", "prepare_test"}
-EVALUATE = {"evaluate@base", "evaluate@merged", "evaluate@gptq", "evaluate@awq"}
-PACKAGE = {"package@merged", "package@gptq", "package@awq"}
+EVALUATE = {
+    "evaluate@base", "evaluate@merged", "evaluate_quantized@gptq", "evaluate_quantized@awq",
+}  # fmt: skip
+PACKAGE = {"package@merged", "package_quantized@gptq", "package_quantized@awq"}
 ARTEFACTS = ("models", "data/prepared", "reports")
 
 
@@ -62,7 +64,7 @@ def test_a_setting_taken_back_restores_what_was(project: Project) -> None:
     project.set("evaluate.max_new_tokens", was + 8)
     there = project.repro("evaluate@base")
     assert (there.status, there.ran) == (0, {"evaluate@base"}), there.output
-    samples = "reports/evaluate/base/samples.jsonl"
+    samples = "reports/samples/base.jsonl"
     assert project.contents(samples)[samples] != before[samples]
 
     project.set("evaluate.max_new_tokens", was)

@@ -118,7 +118,7 @@ def test_merge_of_a_broken_adapter(tiny_model: Path, adapter: Path, data: Path, 
 
 @pytest.fixture
 def params() -> QuantizeParams:
-    return QuantizeParams(gptq=GptqParams(group_size=32))
+    return QuantizeParams(formats=["gptq"], gptq=GptqParams(group_size=32))
 
 
 def test_quantize(
