@@ -8,13 +8,15 @@ it is greedy, so that the same model gives the same figures.
 import inspect
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-IGNORED = -100
+from finery.models.pictures import FOLDER, Pictures
+from finery.training.pictures import IGNORED, IMAGES
+
 SAMPLES, ANSWERS = 16, 4
 """How many samples are looked at, and how many answers are written to their end."""
 BEFORE, MORE = 16, 32
@@ -22,6 +24,8 @@ BEFORE, MORE = 16, 32
 ENOUGH = 0.5
 """Of the ends, and of the answers. A turn may go on, too: no more than that can be asked for."""
 COUNTED, UNCOUNTED, OTHER, CUT = "counted", "uncounted", "other", "cut"
+Sight = Callable[[Sequence[str], Any], dict[str, Any]]
+"""Of the images that a sample names and its tokens (1 x tokens), what else the model takes."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,14 @@ class Turn:
     """An answer, tokens `begin` to `end` of `ids`; `kind`: what stands at its end.
 
     That is a token that stops generation, counted or not counted; or another; or nothing, if the
-    sample ends there.
+    sample ends there. `images` are those of the sample.
     """
 
     ids: Sequence[int]
     begin: int
     end: int
     kind: str
+    images: Sequence[str] = ()
 
 
 def turn_ends(trainer: Any, start: Path, data: Path, key: str) -> dict[str, float | str]:
@@ -50,14 +55,15 @@ def turn_ends(trainer: Any, start: Path, data: Path, key: str) -> dict[str, floa
     if not stops or shared or not model.can_generate():
         return {}
     samples = [found for sample in _some(data) if (found := list(_turns(*sample, stops)))]
+    sight = _sight(start, data)
     if not samples:
         return {}
     turns = [turn for sample in samples for turn in sample]
     was_training = model.training
     model.eval()
-    chances = [each for sample in samples for each in _chances(model, sample, stops)]
+    chances = [each for sample in samples for each in _chances(model, sample, stops, sight)]
     last = sorted((sample[-1] for sample in samples), key=lambda turn: turn.end - turn.begin)
-    ended = [_ends(model, turn, stops) for turn in last[:ANSWERS]]
+    ended = [_ends(model, turn, stops, sight) for turn in last[:ANSWERS]]
     model.train(was_training)
 
     figures: dict[str, float | str] = {}
@@ -80,8 +86,18 @@ def _stops(start: Path) -> list[int]:
     return ids if isinstance(ids, list) else [] if ids is None else [ids]
 
 
-def _some(data: Path) -> list[tuple[list[int], list[int]]]:
-    """Tokens and labels of samples all over the validation; of the training if none validates.
+def _sight(start: Path, data: Path) -> Sight:
+    """How the model sees the images of samples in `data`; nothing for one that reads text alone."""
+    pictures = Pictures.of(start)
+
+    def given(images: Sequence[str], ids: Any) -> dict[str, Any]:
+        return pictures.inputs([data / FOLDER / name for name in images], ids) if pictures else {}
+
+    return given
+
+
+def _some(data: Path) -> list[tuple[list[int], list[int], list[str]]]:
+    """Tokens, labels and images of samples all over the validation; of the training, if none does.
 
     Of preferences, those with the chosen answer; of verdicts, those that are good.
     """
@@ -93,18 +109,20 @@ def _some(data: Path) -> list[tuple[list[int], list[int]]]:
             table = table.filter(table["desirable"])
         if count := min(len(table), SAMPLES):
             taken = table.take([index * len(table) // count for index in range(count)])
-            columns = (taken[column].to_pylist() for column in ("input_ids", "labels"))
-            return list(zip(*columns, strict=True))
+            rows = taken.to_pylist()
+            return [(row["input_ids"], row["labels"], row.get(IMAGES) or []) for row in rows]
     return []
 
 
-def _turns(ids: list[int], labels: list[int], stops: Sequence[int]) -> Iterator[Turn]:
+def _turns(
+    ids: list[int], labels: list[int], images: list[str], stops: Sequence[int]
+) -> Iterator[Turn]:
     """The answers of a sample. Where the questions count, too, there is no telling them apart, and
     what is between two ends is taken for one; a text has one end at most, and no answer."""
     counted = [label != IGNORED for label in labels]
     at = [i for i in range(1, len(ids)) if ids[i] in stops and (counted[i] or counted[i - 1])]
     if all(counted[1:]):
-        yield from (Turn(ids, a + 1, b, COUNTED) for a, b in pairwise(at))
+        yield from (Turn(ids, a + 1, b, COUNTED, images) for a, b in pairwise(at))
         return
     for counts, run in groupby(range(len(ids)), key=counted.__getitem__):
         if not counts:
@@ -112,14 +130,17 @@ def _turns(ids: list[int], labels: list[int], stops: Sequence[int]) -> Iterator[
         begin, *more = run
         begin, last = max(begin, 1), (more or [begin])[-1]
         if ids[last] in stops:
-            yield Turn(ids, begin, last, COUNTED)
+            yield Turn(ids, begin, last, COUNTED, images)
         elif last + 1 == len(ids):
-            yield Turn(ids, begin, len(ids), CUT)
+            yield Turn(ids, begin, len(ids), CUT, images)
         else:
-            yield Turn(ids, begin, last + 1, UNCOUNTED if ids[last + 1] in stops else OTHER)
+            kind = UNCOUNTED if ids[last + 1] in stops else OTHER
+            yield Turn(ids, begin, last + 1, kind, images)
 
 
-def _chances(model: Any, turns: list[Turn], stops: Sequence[int]) -> list[tuple[float, bool]]:
+def _chances(
+    model: Any, turns: list[Turn], stops: Sequence[int], sight: Sight
+) -> list[tuple[float, bool]]:
     """How likely the ends of a sample's turns are, and whether each is the likeliest token."""
     import torch
 
@@ -127,21 +148,22 @@ def _chances(model: Any, turns: list[Turn], stops: Sequence[int]) -> list[tuple[
     if not places:
         return []
     ids = torch.tensor([turns[0].ids[: places[-1] + 1]], device=model.device)
+    seen = sight(turns[0].images, ids)
     with torch.no_grad():
-        logits = _logits(model, ids, torch.tensor(places, device=model.device)).float()
+        logits = _logits(model, ids, torch.tensor(places, device=model.device), seen).float()
     chances = logits.softmax(-1)[:, list(stops)].sum(-1).tolist()
     return list(zip(chances, (first in stops for first in logits.argmax(-1).tolist()), strict=True))
 
 
-def _logits(model: Any, ids: Any, places: Any) -> Any:
+def _logits(model: Any, ids: Any, places: Any, seen: dict[str, Any]) -> Any:
     """What the model makes of the tokens at some places; of no more, where it can do that."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if "logits_to_keep" in inspect.signature(base.forward).parameters:
-        return model(input_ids=ids, use_cache=False, logits_to_keep=places).logits[0]
-    return model(input_ids=ids, use_cache=False).logits[0, places]
+        return model(input_ids=ids, use_cache=False, logits_to_keep=places, **seen).logits[0]
+    return model(input_ids=ids, use_cache=False, **seen).logits[0, places]
 
 
-def _ends(model: Any, turn: Turn, stops: Sequence[int]) -> bool:
+def _ends(model: Any, turn: Turn, stops: Sequence[int], sight: Sight) -> bool:
     """Whether the model comes to an end when it goes on with the last tokens of an answer."""
     import torch
 
@@ -159,6 +181,7 @@ def _ends(model: Any, turn: Turn, stops: Sequence[int]) -> bool:
             eos_token_id=list(stops),
             pad_token_id=stops[0],
             use_cache=True,
+            **sight(turn.images, ids),
         )
     return any(token in stops for token in written[0, len(prompt) :].tolist())
 

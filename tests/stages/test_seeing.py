@@ -1,19 +1,23 @@
 """A model that reads images, through the stages: prepared, trained, merged, evaluated, packaged."""
 
 import json
+from collections.abc import Sequence
 from contextlib import chdir
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from finery.check.settings import check
 from finery.data.prepared import IMAGES, read_parquet, write_parquet
-from finery.models.pictures import FOLDER
+from finery.models.pictures import FOLDER, Pictures
 from finery.models.seeing import OF_VISION
 from finery.params.data import DataParams, SharedDataParams
 from finery.params.evaluate import EvaluateParams
 from finery.params.merge import MergeParams
+from finery.params.schema import ParamsError
 from finery.params.step import StepParams
 from finery.sources.generation import stop_at_end_of_turn
 from finery.training.start import built
@@ -26,6 +30,7 @@ from tests.resuming import differences
 from tests.seeing import COLOURS, draw, make_data, make_llava, make_qwen
 from tests.steps import step
 
+ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "test": ["asked"], "variables": {}, "cutoff_len": 128, "val_size": 0, "calibration_samples": 4,
 }  # fmt: skip
@@ -180,6 +185,42 @@ def test_resumed_from_any_checkpoint_it_ends_with_the_same_bytes(
     params = step(**FAST, max_steps=3, save_steps=1)
     found = differences(params, models["qwen"], data["qwen"] / "train", tmp_path)
     assert found == {f"checkpoint-{number}": [] for number in (1, 2, 3)}
+
+
+def test_whether_it_ends_its_turns_is_asked_of_a_model_that_sees_the_images(
+    models: Any, data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, inputs = [], Pictures.inputs
+
+    def spied(self: Pictures, files: Sequence[Path], ids: Any) -> dict[str, Any]:
+        shown.extend([file.name for file in files] if len(ids) == 1 else [])
+        return inputs(self, files, ids)
+
+    monkeypatch.setattr(Pictures, "inputs", spied)
+    metrics = run(step(**FAST, max_steps=1), models["llava"], data["llava"], tmp_path / "out")["t"]
+    rows = read_parquet(data["llava"] / "train/train.parquet")
+    seen = [name for row in rows for name in row[IMAGES]]
+    assert shown[: len(seen)] == seen  # where their turns end
+    assert set(shown[len(seen) : len(seen) + 4]) < set(seen)  # four answers are written
+    assert {"turn_ends_predicted", "answers_ended"} <= metrics.keys()
+
+
+def test_formats_that_it_is_not_quantized_to_are_refused_before_anything_runs(
+    models: Any, tmp_path: Path
+) -> None:
+    yaml, file = YAML(), tmp_path / "params.yaml"
+    params = yaml.load(ROOT / "params.yaml")
+    params["model"] |= {"source": f"path:{models['llava']}", "sha256": None}
+    params["data"]["cutoff_len"] = 128
+    yaml.dump(params, file)
+    with pytest.raises(ParamsError) as refused:
+        check(file)
+    said = "must be [], the model reads images, and such are not quantized"
+    assert refused.value.problems == [f"{file}: quantize.formats: {said}"]
+    params["quantize"]["formats"] = []
+    params["gate"]["rules"] = []
+    yaml.dump(params, file)
+    check(file)
 
 
 def test_its_answers_are_about_the_images(learnt: Path, data: Any, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ STEP_DATA = (
     "train, eval_dataset, reward_functions, interleave_probs, mix_strategy, max_samples,"
     " max_total_samples, cutoff_len, packing, mask_history, train_on_prompt, val_size"
 )
+AWQ = "  awq:\n    bits: 4\n    group_size: 64\n    clip: false\n"
 FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
 
 
@@ -41,6 +42,10 @@ FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
          "merge.dtype: must be 'bfloat16', 'float16' or 'float32', not \"bf16\""),
         ("group_size: 64", "group_size: 48",
          "quantize.gptq.group_size: must be 32, 64 or 128, not 48"),
+        ("formats: [gptq, awq]", "formats: [gptq, gptq]",
+         "quantize.formats: gptq is there twice; keep it once"),
+        ("formats: [gptq, awq]", "formats: [gtpq]",
+         "quantize.formats.0: must be 'gptq' or 'awq', not \"gtpq\""),
         ("data: [identity, handbook]", "data: identity",
          f'train.sft.data: must be a mapping of {STEP_DATA}, not "identity"'),
         ("data: [identity, handbook]", "data: []",
@@ -144,6 +149,9 @@ def test_one_problem_is_one_line(file: Path, old: str, new: str, said: str):
     [
         ("    tuner:\n", "    tuner: 4\n    tunar:\n", "    tuner:\n",
          "train.sft.tuner: must be a mapping of type, ..., not 4"),
+        ("  formats: [gptq, awq]", "  #", "quantize:", "quantize.formats: missing; add it"),
+        (AWQ, "", "quantize:", "quantize.awq: missing, and quantize.formats names it; add"
+         " `awq: {}`, or take it out"),
         ("merge:\n  step: sft\n  dtype: bfloat16\n", "merge:\n", "merge:\n",
          "merge: must be a mapping of step, dtype, not null"),
         ("merge:\n  step: sft\n  dtype: bfloat16\n", "", None, "merge: missing; add it"),
@@ -199,6 +207,16 @@ def test_every_problem_in_one_go(file: Path):
 def test_a_licence_that_is_not_in_the_list(file: Path, old: str, new: str, said: list[str]):
     found = problems(file, (old, new))
     assert [line.partition(": ")[2] for line in found] == said
+
+
+def test_a_rule_for_a_format_that_is_not_made(file: Path) -> None:
+    rule = "{model: merged, metric: all.loss, minus: awq, max: 0.1}"
+    found = problems(file, ("formats: [gptq, awq]", "formats: [gptq]"), (FIRST_RULE, rule))
+    assert [line.partition(": ")[2] for line in found] == [
+        f"gate.rules.{key}: awq is not made, quantize.formats has gptq; add it there, or take the"
+        " rule out"
+        for key in ("0.minus", "2.model", "5.model")
+    ]
 
 
 def test_every_metric_of_an_unknown_dataset_is_named(file: Path):
