@@ -1,6 +1,7 @@
 """Tiny real things to run the pipeline on: a 2-layer Llama and a tokenizer trained here."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -52,6 +53,24 @@ def packed(wide_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         assert quantize_model(wide_model, params, ROWS, folder / name, folder / "work") == []
     assert not (folder / "work").exists()
     return {name: folder / name for name in ("gptq", "awq")}
+
+
+@pytest.fixture(scope="session")
+def stopping_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model with two tokens that end an answer."""
+    folder = shutil.copytree(tiny_model, tmp_path_factory.mktemp("stopping") / "model")
+    (folder / "generation_config.json").write_text('{"eos_token_id": [2, 0], "bos_token_id": 1}')
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gguf_file(stopping_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as one GGUF file in float32."""
+    from finery.models.gguf.convert import convert
+
+    file = tmp_path_factory.mktemp("gguf") / "model.gguf"
+    convert(stopping_model, file, "f32")
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,7 @@
+"""Why a model cannot be had as GGUF."""
+
+from finery.errors import UserError
+
+
+class GgufError(UserError):
+    """The model, its tokenizer or the type of numbers is not for GGUF."""
