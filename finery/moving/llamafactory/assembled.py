@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from finery.moving.llamafactory.chain import BASE, Step
-from finery.moving.llamafactory.draft import LEFT, Draft, origin
-from finery.moving.llamafactory.given import MovingError
+from finery.moving.llamafactory.files.given import MovingError
+from finery.moving.llamafactory.keys.draft import LEFT, Draft, origin
 from finery.moving.written import Flow, nested, written
 from finery.params.data import SharedDataParams
 from finery.params.evaluate import EvaluateParams

@@ -8,38 +8,22 @@ from pathlib import Path
 
 from finery.moving.llamafactory.assembled import FINERY, Settings, assembled, counted, fitted
 from finery.moving.llamafactory.chain import Step, chained, last_step
-from finery.moving.llamafactory.draft import LEFT, NOTED, UNKNOWN, Draft, Outcome
-from finery.moving.llamafactory.folder import Folder, held_out, look
-from finery.moving.llamafactory.given import MovingError, Source
-from finery.moving.llamafactory.reading import read
+from finery.moving.llamafactory.datasets import Wishes, learnt, settle_data
+from finery.moving.llamafactory.files.reading import read
+from finery.moving.llamafactory.folder import look
+from finery.moving.llamafactory.keys.draft import LEFT, UNKNOWN, Draft, Outcome
+from finery.moving.llamafactory.keys.table import drafted
 from finery.moving.llamafactory.report import as_json, markdown
-from finery.moving.llamafactory.table import drafted
 from finery.moving.put import put
 
+PLAIN = Wishes()
 REPORT = Path("reports/import")
 HEAD = """# yaml-language-server: $schema=params.schema.json
 # Made by `finery import llamafactory` of {files}.
 # Every setting says where it came from.
 # What is not here is as Finery has it anyway; `finery check` looks at it all.
 """
-NAMELESS = "held_out"
 SECRET = ("token", "api_key", "secret", "webhook_url")
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What is asked for besides the files."""
-
-    params: Path = Path("params.yaml")
-    data: Path | None = None
-    """The folder of the datasets, if it is not where the files say."""
-    tests: tuple[str, ...] = ()
-    """Datasets to ask in the evaluation."""
-    gpus: int | None = None
-    """How many LLaMA-Factory trained on; None: as the commands say."""
-    keep_model: bool = False
-    """Leave the model of the params.yaml that is there."""
-    write: bool = True
 
 
 @dataclass
@@ -51,7 +35,7 @@ class Brought:
     """Where the old params.yaml is."""
 
 
-def bring(files: Sequence[str], wishes: Wishes = Wishes()) -> Brought:
+def bring(files: Sequence[str], wishes: Wishes = PLAIN) -> Brought:
     """Write params.yaml, the data that it holds out, and a report of every key.
 
     Raises `MovingError` for what is no file of LLaMA-Factory's, or cannot become a pipeline.
@@ -62,12 +46,12 @@ def bring(files: Sequence[str], wishes: Wishes = Wishes()) -> Brought:
     drafts = [drafted(Draft(source)) for source in sources]
     steps = chained(drafts)
     todo: list[str] = []
-    folder = look(sources[0], _learnt(steps), wishes.data)
+    folder = look(sources[0], learnt(steps), wishes.data)
     todo += counted(steps, folder.counts if folder else {})
     last = last_step(drafts, steps)
     settings = assembled(steps, [draft for draft in drafts if draft.source.task != "train"])
     _rest(settings, steps, drafts, last, wishes, todo)
-    _data(settings, steps, drafts, folder, wishes, todo)
+    settle_data(settings, steps, drafts, folder, wishes, todo)
     head = HEAD.format(files=_shown(files))
     brought = Brought(fitted(settings, head), drafts, todo)
     todo += _misunderstood(drafts)
@@ -93,13 +77,6 @@ def _without_secrets(drafts: Sequence[Draft]) -> Sequence[Draft]:
                 hidden = type(outcome.given)(key, "(not shown)", outcome.given.where)
                 outcome.given = hidden
     return drafts
-
-
-def _learnt(steps: Sequence[Step]) -> list[str]:
-    values = [step.draft.values for step in steps]
-    found = [name for v in values for name in [*v.get("data.train", []),
-                                               *v.get("data.eval_dataset", [])]]  # fmt: skip
-    return list(dict.fromkeys(found))
 
 
 def _rest(
@@ -158,90 +135,6 @@ def _keep_model(settings: Settings, steps: Sequence[Step], path: Path) -> None:
         draft.outcomes[given.key] = Outcome(given, LEFT, "", note)
 
 
-def _data(
-    settings: Settings, steps: Sequence[Step], drafts: Sequence[Draft], folder: Folder | None,
-    wishes: Wishes, todo: list[str],
-) -> None:  # fmt: skip
-    """dataset_dir, the tests, and the variables that the datasets leave open."""
-    learnt = _learnt(steps)
-    tests = _tests(settings, steps, drafts, folder, wishes)
-    first = steps[0].draft.source
-    said = first.path("dataset_dir") or "data"
-    if folder is None:
-        settings.set("data.dataset_dir", said, first.given["dataset_dir"].where
-                     if first.has("dataset_dir") else "LLaMA-Factory's default")  # fmt: skip
-        todo.append(f"data.dataset_dir: {said}: has not all of {', '.join(learnt)}; set it to the"
-                    " folder with dataset_info.json")  # fmt: skip
-        if not tests:
-            tests = [NAMELESS]
-            todo.append("data.test: name a dataset that is not trained on")
-            settings.origins["data.test"] = "name a dataset that is not trained on"
-    elif folder.own and tests:
-        settings.set("data.dataset_dir", _from_here(folder.path), _where(first))
-    else:
-        tests = _held_out(settings, steps, folder, tests, wishes, todo)
-    settings.values["data.test"] = tests
-    settings.origins.setdefault("data.test", FINERY)
-    if folder is not None and folder.variables:
-        name = settings.values["package.name"]
-        known = {"name": name, "author": f"the authors of {name}"}
-        words = {word: known.get(word, f"({word})") for word in folder.variables}
-        settings.set(
-            "data.variables", words, "{{name}} and the like in the data: say what they are"
-        )
-        todo.append(f"data.variables: say what {', '.join(folder.variables)} are")
-
-
-def _held_out(
-    settings: Settings, steps: Sequence[Step], folder: Folder, tests: list[str], wishes: Wishes,
-    todo: list[str],
-) -> list[str]:  # fmt: skip
-    data = [step for step in steps if step.draft.values["step.method"] in ("sft", "rloo")]
-    learnt = [] if tests else _learnt(data or steps)
-    most = settings.values.get("data.max_samples")
-    path, asked, shared = held_out(folder, learnt, most, wishes.write)
-    settings.set("data.dataset_dir", str(path), f"copied from {folder.path}")
-    if asked:
-        settings.origins["data.test"] = f"held out of {', '.join(learnt)}: up to 20 rows of each"
-    if asked and shared:
-        settings.set("data.deduplicate", "exact", "what is asked is not trained on")
-    if not (tests or asked):
-        todo.append("data.test: name a dataset that is not trained on")
-        settings.origins["data.test"] = "name a dataset that is not trained on"
-    return tests or asked or [NAMELESS]
-
-
-def _tests(
-    settings: Settings, steps: Sequence[Step], drafts: Sequence[Draft], folder: Folder | None,
-    wishes: Wishes,
-) -> list[str]:  # fmt: skip
-    """Those that are asked for; of predictions; or conversations that a loss is watched on."""
-    trained = {name for step in steps for name in step.draft.values.get("data.train", [])}
-    if wishes.tests:
-        settings.origins["data.test"] = "--test"
-        if both := trained & set(wishes.tests):
-            raise MovingError(f"--test {', '.join(sorted(both))}: is trained on; test on others")
-        return list(wishes.tests)
-    asked = settings.values.get("data.test", [])
-    for draft in drafts:
-        overlap = [name for name in draft.values.get("data.test", []) if name in trained]
-        for key in ("eval_dataset", "dataset") if overlap else ():
-            if draft.has(key):
-                note = f"{', '.join(overlap)} is trained on, so it is no test"
-                kept = len(overlap) < len(draft.values["data.test"])
-                draft.outcomes[key] = Outcome(draft.source.given[key], NOTED if kept else LEFT,
-                                              "data.test" if kept else "", note)  # fmt: skip
-    found = [name for name in asked if name not in trained]
-    watched = [name for step in steps if step.draft.values["step.method"] == "sft"
-               for name in step.draft.values.get("data.eval_dataset", [])]  # fmt: skip
-    if found or watched:
-        settings.origins.setdefault("data.test", "eval_dataset")
-        return found or list(dict.fromkeys(watched))
-    settings.origins.pop("data.test", None)
-    own = [f"{n}_test" for n in trained if folder and f"{n}_test" in folder.entries]
-    return sorted(own)
-
-
 def _misunderstood(drafts: Sequence[Draft]) -> list[str]:
     return [
         f"{each.given.where}: {each.given.key}: {each.note}"
@@ -249,15 +142,6 @@ def _misunderstood(drafts: Sequence[Draft]) -> list[str]:
         for each in draft.outcomes.values()
         if each.fate == UNKNOWN
     ]
-
-
-def _from_here(path: Path) -> str:
-    whole, here = path.resolve(), Path().resolve()
-    return str(whole.relative_to(here)) if whole.is_relative_to(here) else str(whole)
-
-
-def _where(source: Source) -> str:
-    return source.given["dataset_dir"].where if source.has("dataset_dir") else "as it was found"
 
 
 def _shown(files: Sequence[str]) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from finery.moving.llamafactory.draft import LEFT, NOTED, Draft, Outcome
-from finery.moving.llamafactory.given import MovingError, Source, names
+from finery.moving.llamafactory.files.given import MovingError, Source, names
+from finery.moving.llamafactory.keys.draft import LEFT, NOTED, Draft, Outcome
 
 CHECKPOINT = re.compile(r"checkpoint-\d+")
 BASE = "base"

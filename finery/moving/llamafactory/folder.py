@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finery.moving.llamafactory.given import MovingError, Source
+from finery.moving.llamafactory.files.given import MovingError, Source
 
 INFO = "dataset_info.json"
 COPIED = Path("data/llamafactory")

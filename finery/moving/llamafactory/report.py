@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from finery.moving.llamafactory.draft import CARRIED, LEFT, NOTED, UNKNOWN, Draft, Outcome
+from finery.moving.llamafactory.keys.draft import CARRIED, LEFT, NOTED, UNKNOWN, Draft, Outcome
 
 ORDER = (CARRIED, NOTED, LEFT, UNKNOWN)
 SHOWN = 60

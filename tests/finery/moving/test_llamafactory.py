@@ -8,11 +8,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from finery.moving.llamafactory.bring import Brought, Wishes, bring
-from finery.moving.llamafactory.draft import LEFT, NOTED, UNKNOWN
-from finery.moving.llamafactory.given import MovingError, arguments
-from finery.moving.llamafactory.table import ROWS, known, left
+from finery.moving.llamafactory.files.given import MovingError, arguments
+from finery.moving.llamafactory.keys.draft import LEFT, NOTED, UNKNOWN
+from finery.moving.llamafactory.keys.table import ROWS, known, left
 from finery.params.schema import load
 
+PLAIN = Wishes()
 LEAST = """
 model_name_or_path: org/model
 stage: sft
@@ -38,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def brought(*files: str, wishes: Wishes = Wishes(), suffix: str = ".yaml") -> Brought:  # noqa: B008
+def brought(*files: str, wishes: Wishes = PLAIN, suffix: str = ".yaml") -> Brought:
     """These texts, as files, brought here."""
     names = []
     for number, text in enumerate(files):
@@ -233,11 +234,9 @@ def test_the_table_has_every_argument_of_llamafactory() -> None:
     assert set(arguments()) <= known()
     assert len(arguments()) == 353
     twice = {key for row in ROWS for key in row.names} & set(left())
-    settled = {key for row in ROWS if "train" in row.tasks for key in row.names} & set(left())
-    assert settled == set()
     assert twice == {
-        "max_new_tokens", "do_predict", "predict_with_generate", "per_device_eval_batch_size",
-        "do_eval", "infer_dtype", "export_quantization_nsamples",
+        "max_new_tokens", "temperature", "top_p", "do_predict", "predict_with_generate",
+        "per_device_eval_batch_size", "do_eval", "infer_dtype", "export_quantization_nsamples",
     }  # fmt: skip
 
 
@@ -297,7 +296,7 @@ def test_a_chain_goes_on_from_an_exported_model() -> None:
 
 PPO = (
     LEAST.replace("stage: sft", "stage: ppo").replace("saves/sft", "saves/ppo")
-    + "reward_model: saves/rm\nadapter_name_or_path: saves/sft\nppo_epochs: 2\n"
+    + "reward_model: saves/rm\nadapter_name_or_path: saves/sft\nppo_epochs: 2\ntop_p: 0.9\n"
 )
 
 
@@ -310,6 +309,7 @@ def test_ppo_is_rloo_behind_its_reward_model() -> None:
         "sft": ("sft", "base"), "reward": ("reward", "sft"), "rloo": ("rloo", "reward"),
     }  # fmt: skip
     assert fates(found)["ppo_epochs"] == LEFT
+    assert (steps["rloo"].max_completion_length, steps["rloo"].top_p) == (1024, 0.9)
 
 
 def test_a_prediction_says_what_is_asked() -> None:
@@ -551,6 +551,15 @@ def test_what_cannot_be_brought_is_said_in_one_line(text: str, said: str) -> Non
 def test_two_base_models_are_no_chain() -> None:
     with pytest.raises(MovingError, match=r"f1.yaml: model_name_or_path: hf:org/other is another"):
         brought(LEAST, LEAST.replace("org/model", "org/other").replace("saves/sft", "saves/b"))
+
+
+def test_datasets_that_are_elsewhere_are_named() -> None:
+    found = brought(LEAST + "dataset_dir: REMOTE:org/demo\n")
+    assert load(Path("params.yaml")).data.dataset_dir == "data/llamafactory"
+    assert (
+        "data.dataset_dir: REMOTE:org/demo is at Hugging Face: hf download org/demo --repo-type"
+        " dataset --local-dir data/llamafactory"
+    ) in found.todo
 
 
 def test_a_missing_file_is_said() -> None:

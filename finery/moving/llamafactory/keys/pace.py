@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from finery.moving.llamafactory.draft import Draft
-from finery.moving.llamafactory.given import names
+from finery.moving.llamafactory.files.given import names
+from finery.moving.llamafactory.keys.draft import Draft
 
 AUTO = "auto takes flash attention wherever it is installed"
 ATTENTION = {
@@ -42,6 +42,16 @@ def batch(draft: Draft) -> None:
     else:
         draft.carry("step.per_device_batch_size", each, keys[0], note=note)
         draft.carry("step.gradient_accumulation_steps", summed, keys[1], note=note)
+
+
+def sampling(draft: Draft) -> None:
+    """Of reinforcement learning: how the answers are made that it learns from."""
+    if draft.values["step.method"] != "rloo":
+        return
+    draft.carry("step.max_completion_length", draft["max_new_tokens"], "max_new_tokens")
+    for key in ("temperature", "top_p"):
+        if draft.has(key):
+            draft.carry(f"step.{key}", draft[key], key)
 
 
 def steps(draft: Draft) -> None:

@@ -1,6 +1,6 @@
 """The arguments that become no setting: what does it here instead, or why nothing does."""
 
-from finery.moving.llamafactory.draft import LEFT, NOTED
+from finery.moving.llamafactory.keys.draft import LEFT, NOTED
 
 ANSWERING = "`finery chat` and a server take it when they are started"
 GREEDY = "answers of the evaluation are greedy, so that they are the same every time"
@@ -23,7 +23,7 @@ PPO = "rloo has settings of its own: beta, num_generations, max_completion_lengt
 ADAPTERS = "a chain of steps says it: `after` names the step whose model it is"
 
 REASONS: tuple[tuple[str, str, str], ...] = (
-    (NOTED, "a file for each step is not needed: the pipeline trains whatever changed",
+    (NOTED, "training is a stage: `dvc repro` runs whatever changed, and that alone",
      "do_train overwrite_output_dir"),
     (NOTED, "the model that a step makes is in models/STEP, its adapter in models/adapters/STEP",
      "output_dir"),

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from finery.moving.llamafactory.given import Given, MovingError, names
+from finery.moving.llamafactory.files.given import Given, MovingError, names
 
 STAGES = {
     "Supervised Fine-Tuning": "sft", "Reward Modeling": "rm", "PPO": "ppo", "DPO": "dpo",

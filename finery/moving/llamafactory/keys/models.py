@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from finery.moving.llamafactory.draft import Draft
-from finery.moving.llamafactory.given import Source
+from finery.moving.llamafactory.files.given import Source
+from finery.moving.llamafactory.keys.draft import Draft
 
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 FORMATS = {4: 4, 8: 8}

@@ -8,10 +8,17 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from finery.moving.llamafactory.board import from_board, is_of_board
-from finery.moving.llamafactory.commands import Command, commands
-from finery.moving.llamafactory.given import FALSE, NOTHING, Given, MovingError, Source, arguments
-from finery.moving.llamafactory.later import from_v1, is_of_v1
+from finery.moving.llamafactory.files.board import from_board, is_of_board
+from finery.moving.llamafactory.files.commands import Command, commands
+from finery.moving.llamafactory.files.given import (
+    FALSE,
+    NOTHING,
+    Given,
+    MovingError,
+    Source,
+    arguments,
+)
+from finery.moving.llamafactory.files.later import from_v1, is_of_v1
 
 OLD = {
     "evaluation_strategy": "eval_strategy",

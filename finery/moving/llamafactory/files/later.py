@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from finery.moving.llamafactory.given import Given
+from finery.moving.llamafactory.files.given import Given
 
 PLAIN = {
     "model": "model_name_or_path", "train_dataset": "dataset",

@@ -6,9 +6,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from finery.moving.llamafactory.draft import Draft
-from finery.moving.llamafactory.given import names
-from finery.moving.llamafactory.models import base
+from finery.moving.llamafactory.files.given import names
+from finery.moving.llamafactory.keys.draft import Draft
+from finery.moving.llamafactory.keys.models import base
 
 TEMPLATES = Path(__file__).parent / "templates.json"
 OWN_TEMPLATE = "model.chat_template"

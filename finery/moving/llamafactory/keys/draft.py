@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from finery.moving.llamafactory.given import NOTHING, Given, Source, arguments, typed
+from finery.moving.llamafactory.files.given import NOTHING, Given, Source, arguments, typed
 
 CARRIED, NOTED, LEFT, UNKNOWN = "carried", "carried, with a note", "not carried", "unknown"
 THEIRS = "LLaMA-Factory's default"

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from finery.moving.llamafactory import models, pace, texts, weights
-from finery.moving.llamafactory.draft import LEFT, NOTED, UNKNOWN, Draft, Outcome
-from finery.moving.llamafactory.given import arguments
-from finery.moving.llamafactory.reading import OLD
-from finery.moving.llamafactory.reasons import ANSWERING, REASONS
+from finery.moving.llamafactory.files.given import arguments
+from finery.moving.llamafactory.files.reading import OLD
+from finery.moving.llamafactory.keys import models, pace, texts, weights
+from finery.moving.llamafactory.keys.draft import LEFT, NOTED, UNKNOWN, Draft, Outcome
+from finery.moving.llamafactory.keys.reasons import ANSWERING, REASONS
 
 IDLE = "has no effect beside the other settings, in LLaMA-Factory neither"
 
@@ -88,6 +88,8 @@ ROWS = (
     Row("per_device_train_batch_size gradient_accumulation_steps",
         "train.STEP.per_device_batch_size, gradient_accumulation_steps", pace.batch,
         note="of several GPUs (--gpus, or as the command says) the product"),
+    Row("max_new_tokens temperature top_p", "train.STEP.max_completion_length, temperature, top_p",
+        pace.sampling, note="of stage: ppo"),
     Row("learning_rate", "train.STEP.learning_rate", defaults=True),
     Row("num_train_epochs max_steps logging_steps eval_steps save_steps eval_strategy"
         " save_strategy logging_strategy", "train.STEP.num_train_epochs, max_steps, ..._steps",

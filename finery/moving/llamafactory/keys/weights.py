@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from finery.moving.llamafactory.draft import Draft
-from finery.moving.llamafactory.given import MovingError, names
+from finery.moving.llamafactory.files.given import MovingError, names
+from finery.moving.llamafactory.keys.draft import Draft
 
 STAGES = {
     "sft": "sft", "pt": "pretrain", "rm": "reward", "dpo": "dpo", "kto": "kto", "ppo": "rloo",

@@ -1,0 +1,1 @@
+"""What files and commands of LLaMA-Factory say, by the names of its arguments."""
