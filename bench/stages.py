@@ -56,7 +56,7 @@ def main() -> None:
 
 def prepare(home: Path, project: Path) -> str:
     """A folder with what the stages read; returns the step whose model is quantized."""
-    for name in ("models", "data", "templates"):
+    for name in ("models", "data", "templates", "metrics"):
         (home / name).symlink_to(project / name)
     settings = YAML().load(project / "params.yaml")
     YAML().dump(settings, home / "params.yaml")
@@ -75,7 +75,8 @@ def command(stage: str, step: str) -> list[str]:
         return ["-m", "stages.quantize", "--format", stage, model, data, "--quantized=out/model"]
     model = f"--model=models/{step if stage == 'merged' else stage}"
     outs = ["--samples=out/samples.jsonl", "--metrics=out/metrics.json"]
-    return ["-m", "stages.evaluate", model, "--tests=data/prepared/test", *outs]
+    tests = ["--tests=data/prepared/test", "--functions=metrics"]
+    return ["-m", "stages.evaluate", model, *tests, *outs]
 
 
 def cpu_seconds(home: Path, tree: Path, arguments: list[str]) -> float:

@@ -4,13 +4,13 @@ prepare keeps a copy with the samples, so that training depends on what they say
 """
 
 import ast
-import difflib
 import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from finery.errors import UserError
+from finery.user_functions import Function, Unfit, defined
 
 GIVEN = ("prompt", "completion", "reference")
 """What a function may take, by these names."""
@@ -27,20 +27,11 @@ def function_problem(folder: Path, named: str) -> str | None:
     file, _, name = named.partition(":")
     path = folder / file
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except OSError:
-        return f"no such file {path}"
-    except UnicodeDecodeError as error:
-        return f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"
-    except (SyntaxError, ValueError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-        return f"{path}{line}: not Python: {getattr(error, 'msg', error)}"
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef
-    functions = {node.name: node for node in tree.body if isinstance(node, kinds)}
-    if name not in functions:
-        return f"{path} defines no function {name}{_instead(name, list(functions))}"
-    problem = _signature_problem(functions[name])
-    return problem and f"{path}:{functions[name].lineno}: {name} {problem}"
+        function = defined(path, name)
+    except Unfit as error:
+        return str(error)
+    problem = _signature_problem(function)
+    return problem and f"{path}:{function.lineno}: {name} {problem}"
 
 
 def refuse_unfit(folder: Path, functions: Sequence[str], key: str) -> None:
@@ -59,7 +50,7 @@ def keep(folder: Path, functions: Sequence[str], data: Path) -> dict[str, str]:
     return {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in files}
 
 
-def _signature_problem(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str | None:
+def _signature_problem(function: Function) -> str | None:
     if isinstance(function, ast.AsyncFunctionDef):
         return "is asynchronous; write it with def alone"
     given, known = function.args, ", ".join(GIVEN)
@@ -71,9 +62,3 @@ def _signature_problem(function: ast.FunctionDef | ast.AsyncFunctionDef) -> str 
         return f"asks for {', '.join(unknown)}; there are {known}, of one answer, by these names"
     takes = {a.arg for a in (*given.args, *given.kwonlyargs)} & set(GIVEN)
     return None if takes or given.kwarg else f"takes none of {known}"
-
-
-def _instead(name: str, functions: list[str]) -> str:
-    if near := difflib.get_close_matches(name, functions, n=1):
-        return f"; did you mean {near[0]}?"
-    return f"; it has {', '.join(functions)}" if functions else ""

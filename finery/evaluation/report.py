@@ -1,21 +1,49 @@
 """From answers and losses to one line a sample and the metrics of each dataset."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from finery.errors import UserError
 from finery.evaluation.loss import perplexity
-from finery.evaluation.scores import ROUGE, bleu, exact_match, keyword_match, rouge
-from finery.evaluation.wording import spoken
-from finery.inference.answers import Answer
-
-MEANS = ("exact_match", "call_match", "keyword_match", *ROUGE)
+from finery.evaluation.measuring import Metric, Scores
+from finery.evaluation.sample import Sample
 
 
 class NothingToTest(UserError):
     """There is no test to put to a model."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A sample, what each metric gives for it, and its loss: summed in nats, and over how many
+    tokens of the reference.
+    """
+
+    sample: Sample
+    scores: Sequence[Scores]
+    loss: tuple[float, int]
+
+    def line(self) -> dict[str, Any]:
+        """One line of the samples file: the question, both answers and every score of this one.
+
+        A score is None where it means nothing.
+        """
+        summed, tokens = self.loss
+        return {
+            "dataset": self.sample.dataset,
+            "question": self.sample.question,
+            "reference": self.sample.reference,
+            "answer": self.sample.raw,
+            "keywords": list(self.sample.keywords),
+            **{number: value for each in self.scores for number, value in each.items()},
+            "loss": summed / tokens if tokens else None,
+            "reference_tokens": tokens,
+            "answer_tokens": self.sample.tokens,
+            "finished": self.sample.finished,
+        }
 
 
 def refuse_nothing(tests: Sequence[dict[str, Any]], file: Path) -> None:
@@ -24,61 +52,27 @@ def refuse_nothing(tests: Sequence[dict[str, Any]], file: Path) -> None:
         raise NothingToTest(f"{file}: holds no tests; look at data.test and run prepare again")
 
 
-def sample_report(
-    test: dict[str, Any], answer: Answer, loss: tuple[float, int], call_match: float | None = None
-) -> dict[str, Any]:
-    """One line of the samples file: the question, both answers and every score of this one.
+def summarize(scored: Sequence[Scored], metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
+    """The numbers of each dataset and, as `all`, of every sample together.
 
-    `call_match` is None unless the reference calls tools: then it says whether the answer is the
-    right one, and there are no texts to compare. Only what is said after a thought is scored. A
-    score is None where it means nothing.
+    `loss` is nats a token over the dataset's reference tokens; `bleu` and `chrf` are 0 to 100, the
+    other scores of Finery's and `unfinished` (answers cut at the length limit) are shares of 1. A
+    number that no sample of a dataset has is not there.
     """
-    reference, calls = test["reference"], call_match is not None
-    answered = answer.written if calls else answer.text
-    text = spoken(answered)
-    return {
-        "dataset": test["dataset"],
-        "question": test["question"],
-        "reference": reference,
-        "answer": answered,
-        "keywords": test["keywords"],
-        "exact_match": call_match if calls else exact_match(text, reference),
-        "call_match": call_match,
-        "keyword_match": keyword_match(text, test["keywords"]),
-        **(dict.fromkeys(ROUGE) if calls else rouge(text, reference)),
-        "loss": loss[0] / loss[1] if loss[1] else None,
-        "reference_tokens": loss[1],
-        "answer_tokens": answer.tokens,
-        "finished": answer.finished,
-    }
+    names = list(dict.fromkeys(each.sample.dataset for each in scored))
+    groups = {name: [each for each in scored if each.sample.dataset == name] for name in names}
+    groups["all"] = list(scored)
+    return {name: _summary(group, metrics) for name, group in groups.items()}
 
 
-def metrics(samples: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """The metrics of each dataset and, as `all`, of every sample together.
-
-    `loss` is nats a token over the dataset's reference tokens; `bleu` is 0 to 100, the other
-    scores and `unfinished` (answers cut at the length limit) are shares of 1. A metric that no
-    sample of a dataset has is not there.
-    """
-    names = list(dict.fromkeys(sample["dataset"] for sample in samples))
-    groups = {name: [s for s in samples if s["dataset"] == name] for name in names}
-    return {name: _metrics(group) for name, group in (groups | {"all": list(samples)}).items()}
-
-
-def _metrics(samples: Sequence[dict[str, Any]]) -> dict[str, float]:
-    result: dict[str, float] = {"samples": len(samples)}
-    if tokens := sum(sample["reference_tokens"] for sample in samples):
-        counted = [sample for sample in samples if sample["reference_tokens"]]
-        loss = sum(sample["loss"] * sample["reference_tokens"] for sample in counted) / tokens
+def _summary(group: Sequence[Scored], metrics: Sequence[Metric]) -> dict[str, float]:
+    result: dict[str, float] = {"samples": len(group)}
+    if tokens := sum(each.loss[1] for each in group):
+        loss = sum(each.loss[0] for each in group if each.loss[1]) / tokens
         result |= {"loss": loss, "perplexity": perplexity(loss)}
-    for name in MEANS:
-        scores = [sample[name] for sample in samples if sample.get(name) is not None]
-        if scores:
-            result[name] = fmean(scores)
-    if texts := [
-        (spoken(s["answer"]), s["reference"]) for s in samples if s.get("call_match") is None
-    ]:
-        result["bleu"] = bleu(*zip(*texts, strict=True))
-    if samples:
-        result["unfinished"] = fmean(not sample["finished"] for sample in samples)
+    samples = [each.sample for each in group]
+    for index, metric in enumerate(metrics):
+        result |= metric.summary(samples, [each.scores[index] for each in group])
+    if group:
+        result["unfinished"] = fmean(not sample.finished for sample in samples)
     return {name: round(value, 6) for name, value in result.items()}

@@ -2,15 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from finery.params.gate import nearest
 from finery.params.section import Section
 
 LOWER_IS_BETTER = ("loss", "unfinished")
-PER_SAMPLE = (
-    "exact_match", "call_match", "keyword_match", "rouge1", "rouge2", "rougeL", *LOWER_IS_BETTER,
-)  # fmt: skip
 
 
 class ReleaseParams(Section):
@@ -21,15 +17,3 @@ class ReleaseParams(Section):
     resamples: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
     """Draws of the bootstrap."""
     seed: Annotated[int, Field(ge=0)] = 42
-
-    @model_validator(mode="after")
-    def _measured_on_each_sample(self) -> "ReleaseParams":
-        problems = [
-            f"metrics.{number}: {metric} does not fit: DATASET.METRIC, and METRIC is measured on"
-            f" each sample: {', '.join(PER_SAMPLE)}{nearest(metric.rpartition('.')[2], PER_SAMPLE)}"
-            for number, metric in enumerate(self.metrics)
-            if "." not in metric or metric.rpartition(".")[2] not in PER_SAMPLE
-        ]
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -16,6 +16,7 @@ from ruamel.yaml.reader import ReaderError
 
 from finery.errors import UserError
 from finery.params.combinations import NOT_OFFERED
+from finery.params.evaluate import BUILT_IN
 from finery.params.place import Place
 from finery.params.recipe import Recipe
 from finery.params.release import ReleaseParams
@@ -51,16 +52,30 @@ class Params(Recipe):
         return asked | {f"release.metrics.{i}": name for i, name in enumerate(self.release.metrics)}
 
     @model_validator(mode="after")
-    def _metrics_name_test_datasets(self) -> "Params":
-        unknown = [
-            f"{key}: no test dataset {dataset};"
-            f" data.test has {', '.join(self.data.test)}, and `all` is their mean"
-            for key, metric in self.asked_metrics.items()
-            if (dataset := metric.rpartition(".")[0]) not in (*self.data.test, "all")
-        ]
-        if unknown:
-            raise ValueError("\n".join(unknown))
+    def _metrics_are_measured(self) -> "Params":
+        if problems := list(self._metric_problems()):
+            raise ValueError("\n".join(problems))
         return self
+
+    def _metric_problems(self) -> Iterator[str]:
+        each, known = self.evaluate.of_each_sample, self.evaluate.numbers
+        for key, metric in self.asked_metrics.items():
+            dataset, _, name = metric.rpartition(".")
+            if (other := _unasked(name)) and name not in known:
+                yield f"{key}: {name} is not measured; add {other} to evaluate.metrics"
+            elif key.startswith("release.") and (not dataset or name not in each):
+                yield (
+                    f"{key}: {metric} does not fit: DATASET.METRIC, and METRIC is measured on each"
+                    f" sample: {', '.join(each)}{_meant(name, each)}"
+                )
+            elif name not in known:
+                meant = _meant(name, known)
+                yield f"{key}: unknown metric {name}; one of {', '.join(known)}{meant}"
+            elif dataset not in (*self.data.test, "all"):
+                yield (
+                    f"{key}: no test dataset {dataset}; data.test has {', '.join(self.data.test)},"
+                    " and `all` is their mean"
+                )
 
 
 def load(path: Path) -> Params:
@@ -190,6 +205,16 @@ def _unknown_choice(said: Any) -> str:
     near = difflib.get_close_matches(said["tag"], known, n=1)
     meant = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
     return f"there is no {said['tag']}; {meant}"
+
+
+def _unasked(number: str) -> str | None:
+    """The metric of Finery's that would give a number."""
+    return next((name for name, numbers in BUILT_IN.items() if number in numbers), None)
+
+
+def _meant(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _suggestion(place: Place) -> str:

@@ -7,6 +7,7 @@ from finery.check.settings import check as check_settings
 from finery.params.extras import missing
 from finery.params.schema import Params, ParamsError, load
 from finery.preflight.kinds import wrong_kinds
+from finery.preflight.metrics import unfit_metrics
 from finery.preflight.rewards import unfit_functions
 from finery.preflight.rules import unmeasurable
 
@@ -23,7 +24,8 @@ def check(path: Path) -> Params:
     except ParamsError as error:
         problems += error.problems
     packages = (f"{each.key}.{said}" for each in params.train.values() for said in missing(each))
-    found = [*packages, *wrong_kinds(params), *unfit_functions(params), *unmeasurable(params)]
+    found = [*packages, *wrong_kinds(params), *unfit_functions(params), *unfit_metrics(params)]
+    found += unmeasurable(params)
     problems += [f"{path}: {problem}" for problem in found]
     try:
         git.head(Path())  # packages name it, and are not made where git refuses to

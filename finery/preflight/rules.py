@@ -12,8 +12,9 @@ from finery.params.schema import Params
 
 LOOKED_AT = 20_000
 """Rows of a dataset at most: less than a second."""
-TEXTS = dict.fromkeys(("bleu", "rouge1", "rouge2", "rougeL"), "texts")
+TEXTS = dict.fromkeys(("bleu", "chrf", "rouge", "f1"), "texts")
 NEEDED = {"keyword_match": "keywords", "call_match": "calls"} | TEXTS
+"""What the metrics of Finery's need of a row."""
 LACKING = {
     "keywords": "no row of it has keywords; give it a `keywords` column",
     "calls": "no row of it ends in a call of a tool; use exact_match",
@@ -27,16 +28,21 @@ def unmeasurable(params: Params) -> list[str]:
     Reads the test datasets as far as it takes to know, some thousand rows at most. What is not
     known is no problem here: datasets that are elsewhere or cannot be read.
     """
+    needs = {
+        number: NEEDED[metric]
+        for number, metric in params.evaluate.given.items()
+        if metric in NEEDED
+    }
     wanted = {key: metric.rpartition(".") for key, metric in params.asked_metrics.items()}
-    needed = {NEEDED[metric] for _, _, metric in wanted.values() if metric in NEEDED}
+    needed = {needs[number] for _, _, number in wanted.values() if number in needs}
     if not needed:
         return []
     given = {name: _given(params, name, needed) for name in params.data.test}
     return [
-        f"{key}: {dataset}.{metric} cannot be measured: {LACKING[NEEDED[metric]]}"
-        + _where_else(given, NEEDED[metric])
-        for key, (dataset, _, metric) in wanted.items()
-        if metric in NEEDED and _is_missing(given, dataset, NEEDED[metric])
+        f"{key}: {dataset}.{number} cannot be measured: {LACKING[needs[number]]}"
+        + _where_else(given, needs[number])
+        for key, (dataset, _, number) in wanted.items()
+        if number in needs and _is_missing(given, dataset, needs[number])
     ]
 
 

@@ -19,6 +19,8 @@ from finery.releases.errors import NotPaired
 
 STDERR = 2
 TESTS = "data/prepared/test"
+METRICS = "metrics"
+"""The folder of the user's."""
 TOKENIZER = ("tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt", "chat_template.jinja")
 
 
@@ -70,7 +72,7 @@ def evaluate_anew(root: Path, name: str, commit: str) -> list[Sample]:
 
 
 def _evaluate(root: Path, package: Path, tests: Path, samples: Path) -> list[Sample]:
-    paths = {"model": package, "tests": tests, "samples": samples}
+    paths = {"model": package, "tests": tests, "functions": root / METRICS, "samples": samples}
     paths["metrics"] = samples.with_name("metrics.json")
     options = [part for key, path in paths.items() for part in (f"--{key}", str(path.resolve()))]
     command = [sys.executable, "-m", "stages.evaluate", *options]
@@ -102,7 +104,7 @@ def _evaluation(root: Path, commit: str, name: str) -> dict[str, Any]:
 
 
 def _is_code(path: str) -> bool:
-    return path.startswith(("finery/", "stages/"))
+    return path == METRICS or path.startswith(("finery/", "stages/"))
 
 
 def _check_same_tokens(name: str, commit: str, old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -1,21 +1,17 @@
 """What answers are rewarded by: functions of the user's, and a reward model."""
 
 import inspect
-import json
-import math
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
 from numbers import Real
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from finery.errors import UserError
 from finery.models.load import compute_dtype
 from finery.models.scoring import load_scorer
 from finery.reward_functions import GIVEN, KEPT
+from finery.user_functions import Failed, guarded, loaded, number, short
 
 TRIED = 8
 """Samples whose reference answers a function is tried on before there is a model."""
@@ -49,7 +45,7 @@ class RewardFunction:
         file, _, self.__name__ = named.partition(":")
         self._said, self._texts = f"{key}: {named}", texts
         self._file = data / KEPT / file
-        self._function = getattr(self._guarded(self._load), self.__name__)
+        self._function = self._load()
         taken = inspect.signature(self._function).parameters
         every = any(each.kind is each.VAR_KEYWORD for each in taken.values())
         self._taken = [name for name in GIVEN if every or name in taken]
@@ -74,32 +70,22 @@ class RewardFunction:
         answer = self._texts.answer
         given = self._texts.prompt(prompt), answer(completion), answer(reference)
         texts = dict(zip(GIVEN, given, strict=True))
-        where = f" of row {sample}, completion {_short(texts['completion'])}"
-        value = self._guarded(self._function, where, **{n: texts[n] for n in self._taken})
-        if not isinstance(value, Real):
-            kind = type(value).__name__
-            raise RewardError(
-                f"{self._said}: gave {_short(value)} ({kind}){where}; a number is due"
-            )
-        if not math.isfinite(value):
-            raise RewardError(f"{self._said}: gave {float(value)}{where}; a finite number is due")
-        return float(value)
-
-    def _guarded(self, call: Callable[..., Any], where: str = "", **given: Any) -> Any:
+        where = f" of row {sample}, completion {short(texts['completion'])}"
         try:
-            return call(**given)
-        except (Exception, SystemExit) as error:
-            frames = traceback.extract_tb(error.__traceback__)
-            lines = [each.lineno for each in frames if each.filename == str(self._file)]
-            at = f", line {lines[-1]}" if lines else ""
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            raise RewardError(f"{self._said}{at}: {said}{where}") from error
+            value = guarded(self._file, self._function, **{n: texts[n] for n in self._taken})
+        except Failed as failed:
+            raise RewardError(f"{self._said}{failed}{where}") from failed
+        try:
+            return number(value)
+        except Failed as failed:
+            due = "a finite number" if isinstance(value, Real) else "a number"
+            raise RewardError(f"{self._said}{failed}{where}; {due} is due") from None
 
-    def _load(self) -> ModuleType:
-        spec = spec_from_file_location(f"finery_rewards_{self._file.stem}", self._file)
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+    def _load(self) -> Callable[..., Any]:
+        try:
+            return loaded(self._file, self.__name__)
+        except Failed as failed:
+            raise RewardError(f"{self._said}{failed}") from failed
 
 
 class RewardModel:
@@ -144,8 +130,3 @@ class RewardModel:
         given = {name: value.to(self._model.device) for name, value in given.items()}
         with torch.inference_mode():
             return self._model(**given, use_cache=False).logits[:, 0].float().tolist()
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -223,7 +223,7 @@ CODE = [
     code("finery/training/loss.py", TRAIN, FROM_TRAIN),
     code("finery/merging/lora.py", MERGE, FROM_MERGE),
     code("finery/quantization/quantizer.py", QUANTIZE, FROM_QUANTIZE),
-    code("finery/evaluation/scores.py", EVALUATE, FROM_EVALUATE),
+    code("finery/evaluation/metrics/rouge.py", EVALUATE, FROM_EVALUATE),
     code("finery/inference/answers.py", EVALUATE, FROM_EVALUATE),
     code("finery/answering/engine.py", NOTHING, NOTHING),
     code("finery/packaging/card/model_card.py", PACKAGE, PACKAGE),
@@ -236,6 +236,9 @@ CODE = [
     code("finery/git.py", PACKAGE, PACKAGE),
     code("finery/to_json.py", ALL, ALL),
     code("finery/reward_functions.py", PREPARE | TRAIN, {"prepare@dpo"} | FROM_PREPARE),
+    code("finery/user_functions.py", PREPARE | TRAIN | EVALUATE, {"prepare@dpo"} | FROM_PREPARE),
+    code("finery/json_schemas.py", EVALUATE, FROM_EVALUATE),
+    code("metrics/README.md", EVALUATE, FROM_EVALUATE),
     code("finery/hubs/errors.py", {"download"} | DATA, ALL),
     code("finery/hubs/revisions.py", {"download"} | DATA, ALL),
     code("finery/lineage.py", ALL - {"gate"}, ALL),
@@ -356,7 +359,7 @@ def test_dvc_would_run_what_it_says_has_changed(shared: Asked, change: Change) -
 
 def test_the_rows_undo_what_they_did(shared: Asked, pipeline: Project) -> None:
     """Runs after the rows, whose verdicts would mean nothing if one left something behind."""
-    written = ("data/raw", "finery", "params.yaml", "stages", "templates", "dvc.yaml")
+    written = ("data/raw", "finery", "metrics", "params.yaml", "stages", "templates", "dvc.yaml")
     assert shared.project.contents(*written) == pipeline.contents(*written)
     assert shared.plan() == (NOTHING, NOTHING)
 

@@ -1,11 +1,14 @@
 """evaluate, from prepared tests and a model to one line a sample and the metrics."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from finery.data.prepared import write_parquet
+from finery.evaluation.functions import MetricError
 from finery.evaluation.report import NothingToTest
 from finery.models.tokenizer import load_tokenizer
 from finery.params.evaluate import EvaluateParams
@@ -32,12 +35,19 @@ def asked(model: Path, dataset: str, answer: str, **more: object) -> dict:
     } | more
 
 
-def run(model: Path, rows: list[dict], into: Path) -> tuple[list[dict], dict]:
-    into.mkdir()
-    write_parquet(into / "test.parquet", "tests", rows)
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers are kept in the folder that one is in."""
+    monkeypatch.chdir(tmp_path)
+    Path("metrics").mkdir()
+
+
+def run(model: Path, rows: list[dict], into: Path, **params: object) -> tuple[list[dict], dict]:
+    into.mkdir(exist_ok=True)
+    write_parquet(into / "tests/test.parquet", "tests", rows)
     samples, metrics = into / "samples.jsonl", into / "metrics.json"
-    params = EvaluateParams(max_new_tokens=4, batch_size=2)
-    evaluate(params, model, into, samples=samples, metrics=metrics)
+    settings = EvaluateParams(max_new_tokens=4, batch_size=2, **params)
+    evaluate(settings, model, into / "tests", Path("metrics"), samples=samples, metrics=metrics)
     lines = [json.loads(line) for line in samples.read_text().splitlines()]
     return lines, json.loads(metrics.read_text())
 
@@ -66,3 +76,47 @@ def test_a_metric_is_there_where_it_means_something(tiny_model: Path, tmp_path: 
 def test_no_questions_are_refused(tiny_model: Path, tmp_path: Path):
     with pytest.raises(NothingToTest, match=r"test\.parquet: holds no tests; look at data.test"):
         run(tiny_model, [], tmp_path / "out")
+
+
+def test_a_metric_that_fails_late_costs_no_answer(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    rows = [asked(model, "texts", f"Saltmere {n}.") for n in range(9)]
+    own = {"metrics": ["chrf", "metrics/mine.py:f"]}
+    code = "def f(sample):\n    return 1 / (sample.reference != 'Saltmere 8.' or not sample.tokens)"
+    Path("metrics/mine.py").write_text(code)
+    with pytest.raises(
+        MetricError, match=r"ZeroDivisionError: division by zero; sample 9 of texts"
+    ):
+        run(model, rows, tmp_path / "out", **own)
+    assert not Path("out/metrics.json").exists()
+    Path("metrics/mine.py").write_text("def f(sample): return len(sample.reference)")
+    capsys.readouterr()
+    lines, metrics = run(model, rows, tmp_path / "out", **own)
+    assert capsys.readouterr().out.startswith("9 answers kept from the last time: they are scored")
+    assert [line["f"] for line in lines] == [11] * 9 and metrics["texts"]["f"] == 11
+    assert "chrf" in lines[0] and "bleu" not in metrics["all"]
+    shutil.rmtree(".finery")
+    assert run(model, rows, tmp_path / "out", **own) == (lines, metrics)
+    assert "kept" not in capsys.readouterr().out
+
+
+def test_answers_are_kept_for_the_same_model_and_tests_alone(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    def asked_again(rows: list[dict]) -> bool:
+        run(model, rows, tmp_path / "out")
+        return "kept" not in capsys.readouterr().out
+
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    rows = [asked(model, "texts", "Saltmere.")]
+    assert (asked_again(rows), asked_again(rows)) == (True, False)
+    assert asked_again([asked(model, "texts", "Fennel.")])
+    assert (asked_again(rows), asked_again(rows)) == (True, False)
+    os.utime(model / "model.safetensors", ns=(1, 1))
+    assert asked_again(rows)
+    Path(".finery/answers/manual.json").write_text("{")
+    assert asked_again(rows)

@@ -66,9 +66,11 @@ def adapter(tiny_model: Path, tmp_path: Path) -> Path:
 
 def test_evaluate(broken: Path, tmp_path: Path):
     outputs = {"samples": tmp_path / "samples.jsonl", "metrics": tmp_path / "metrics.json"}
-    (tmp_path / "tests").mkdir()
+    row = {"dataset": "d", "question": "?", "reference": "!", "calls": False, "keywords": []}
+    tokens = {"prompt_ids": [1], "input_ids": [1, 2], "labels": [-100, 2]}
+    write_parquet(tmp_path / "tests/test.parquet", "tests", [row | tokens])
     with pytest.raises(WeightError, match=f"safetensors: {TENSOR} holds NaN or infinity; "):
-        evaluate(EvaluateParams(), broken, tmp_path / "tests", **outputs)
+        evaluate(EvaluateParams(), broken, tmp_path / "tests", tmp_path, **outputs)
 
 
 def test_merge(broken: Path, adapter: Path, data: Path, tmp_path: Path):

@@ -27,7 +27,8 @@ from stages.quantize import quantize
 from stages.train import train
 from tests.steps import step
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ROOT / "templates"
 MODEL = """
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -153,7 +154,7 @@ def test_every_stage_runs_the_code_that_was_allowed(
         assert type(load_model(model, "float32")).__name__ == "LampForCausalLM"
         assert load_tokenizer(model).is_lit()
         evaluate(
-            EvaluateParams(max_new_tokens=2), model, data["test"],
+            EvaluateParams(max_new_tokens=2), model, data["test"], ROOT / "metrics",
             samples=tmp_path / "samples.jsonl", metrics=files["metrics"],
         )  # fmt: skip
 
@@ -168,7 +169,7 @@ def test_a_model_is_quantized_beside_a_tokenizer_of_its_own(
     quantized = tmp_path / "gptq"
     quantize(params, "gptq", base, data["calibration"], quantized=quantized)
     evaluate(
-        EvaluateParams(max_new_tokens=2), quantized, data["test"],
+        EvaluateParams(max_new_tokens=2), quantized, data["test"], ROOT / "metrics",
         samples=tmp_path / "samples.jsonl", metrics=tmp_path / "metrics.json",
     )  # fmt: skip
     assert load_tokenizer(quantized).is_lit()

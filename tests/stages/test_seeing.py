@@ -100,7 +100,7 @@ def learnt(models: Any, data: Any, tmp_path_factory: pytest.TempPathFactory) -> 
 def answers(model: Path, tests: Path, out: Path) -> list[str]:
     out.mkdir(exist_ok=True)
     files = {"samples": out / "s.jsonl", "metrics": out / "e.json"}
-    evaluate(EvaluateParams(max_new_tokens=8, batch_size=2), model, tests, **files)
+    evaluate(EvaluateParams(max_new_tokens=8, batch_size=2), model, tests, Path("metrics"), **files)
     return [json.loads(line)["answer"] for line in files["samples"].open()]
 
 

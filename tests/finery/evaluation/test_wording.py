@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finery.evaluation.scores import bleu, exact_match, rouge
+from finery.evaluation.metrics.bleu import bleu
+from finery.evaluation.metrics.exact_match import exact_match
+from finery.evaluation.metrics.rouge import rouge
 from finery.evaluation.wording import plain, reading, words
 
 SAME = [

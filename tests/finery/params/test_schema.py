@@ -113,8 +113,9 @@ FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
          'gate.rules.0.metric: "keyword_match" does not fit: DATASET.METRIC, such as'
          " identity_test.keyword_match; DATASET may be `all`"),
         (FIRST_RULE, "{model: merged, metric: identity_test.bleurt, min: 1}",
-         "gate.rules.0.metric: unknown metric bleurt; one of loss, perplexity, bleu, rouge1,"
-         " rouge2, rougeL, exact_match, call_match, keyword_match, unfinished; did you mean bleu?"),
+         "gate.rules.0.metric: unknown metric bleurt; one of loss, perplexity, unfinished,"
+         " exact_match, call_match, keyword_match, rouge1, rouge2, rougeL, bleu; did you mean"
+         " bleu?"),
         (FIRST_RULE, "{model: merged, metric: identity.bleu, min: 1}",
          "gate.rules.0.metric: no test dataset identity; data.test has identity_test,"
          " handbook_test, and `all` is their mean"),
@@ -124,12 +125,12 @@ FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
          "gate.rules.0: has minus and over; keep one"),
         ("[identity_test.keyword_match,", "[all.perplexity,",
          "release.metrics.0: all.perplexity does not fit: DATASET.METRIC, and METRIC is measured on"
-         " each sample: exact_match, call_match, keyword_match, rouge1, rouge2, rougeL, loss,"
-         " unfinished"),
+         " each sample: loss, unfinished, exact_match, call_match, keyword_match, rouge1, rouge2,"
+         " rougeL"),
         ("[identity_test.keyword_match,", "[all.exactmatch,",
          "release.metrics.0: all.exactmatch does not fit: DATASET.METRIC, and METRIC is measured on"
-         " each sample: exact_match, call_match, keyword_match, rouge1, rouge2, rougeL, loss,"
-         " unfinished; did you mean exact_match?"),
+         " each sample: loss, unfinished, exact_match, call_match, keyword_match, rouge1, rouge2,"
+         " rougeL; did you mean exact_match?"),
         ("[identity_test.keyword_match,", "[identity.loss,",
          "release.metrics.0: no test dataset identity; data.test has identity_test,"
          " handbook_test, and `all` is their mean"),

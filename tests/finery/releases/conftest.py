@@ -50,7 +50,7 @@ EVALUATE = '''
 import argparse, json, pathlib
 
 parser = argparse.ArgumentParser()
-for name in ("model", "tests", "samples", "metrics"):
+for name in ("model", "tests", "functions", "samples", "metrics"):
     parser.add_argument(f"--{name}", type=pathlib.Path)
 given = parser.parse_args()
 model = json.loads((given.model / "model").read_text())

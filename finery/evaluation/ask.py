@@ -1,0 +1,33 @@
+"""Put the tests to a model: the losses of the references, and answers of its own."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from finery.evaluation.calls import matched_calls
+from finery.evaluation.kept import Said
+from finery.evaluation.loss import losses
+from finery.evaluation.seen import seen_by
+from finery.inference.answers import answer
+from finery.inference.loading import load_for_inference
+from finery.models.finite import insist_on_numbers
+from finery.models.tokenizer import load_tokenizer
+from finery.params.evaluate import EvaluateParams
+
+
+def ask(
+    params: EvaluateParams, model: Path, tests: Path, rows: Sequence[dict[str, Any]]
+) -> list[Said]:
+    """What a model makes of each test; `rows` are those of the folder `tests`.
+
+    Raises `EvaluationError` for a loss that is no number.
+    """
+    insist_on_numbers(model, "make it anew, or take another base model (model.source)")
+    loaded, tokenizer = load_for_inference(model), load_tokenizer(model)
+    seen = seen_by(model, tests)
+    each_loss = losses(loaded, rows, params.batch_size, seen)
+    prompts = [row["prompt_ids"] for row in rows]
+    asked = seen and (lambda batch, tokens: seen([rows[index] for index in batch], tokens))
+    answers = answer(loaded, tokenizer, prompts, params.max_new_tokens, params.batch_size, asked)
+    calls = matched_calls(loaded, tokenizer, rows, answers)
+    return [Said(*each) for each in zip(answers, each_loss, calls, strict=True)]
