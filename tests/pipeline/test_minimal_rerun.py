@@ -236,7 +236,11 @@ CODE = [
     code("finery/git.py", PACKAGE, PACKAGE),
     code("finery/to_json.py", ALL, ALL),
     code("finery/reward_functions.py", PREPARE | TRAIN, {"prepare@dpo"} | FROM_PREPARE),
-    code("finery/user_functions.py", PREPARE | TRAIN | EVALUATE, {"prepare@dpo"} | FROM_PREPARE),
+    code(
+        "finery/user_functions.py",
+        PREPARE | TRAIN | EVALUATE,
+        {"prepare@dpo", "evaluate@base"} | FROM_PREPARE,
+    ),
     code("finery/json_schemas.py", EVALUATE, FROM_EVALUATE),
     code("metrics/README.md", EVALUATE, FROM_EVALUATE),
     code("finery/hubs/errors.py", {"download"} | DATA, ALL),
