@@ -1,6 +1,7 @@
 """Put the tests to a model: the losses of the references, and answers of its own."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ from finery.evaluation.kept import Said
 from finery.evaluation.loss import losses
 from finery.evaluation.seen import seen_by
 from finery.inference.answers import answer
+from finery.inference.decoding import Decoding
 from finery.inference.loading import load_for_inference
 from finery.models.finite import insist_on_numbers
 from finery.models.tokenizer import load_tokenizer
 from finery.params.evaluate import EvaluateParams
+
+DECODING = [field.name for field in fields(Decoding)]
 
 
 def ask(
@@ -28,6 +32,8 @@ def ask(
     each_loss = losses(loaded, rows, params.batch_size, seen)
     prompts = [row["prompt_ids"] for row in rows]
     asked = seen and (lambda batch, tokens: seen([rows[index] for index in batch], tokens))
-    answers = answer(loaded, tokenizer, prompts, params.max_new_tokens, params.batch_size, asked)
+    decoding = Decoding(**{name: getattr(params, name) for name in DECODING})
+    sizes = params.max_new_tokens, params.batch_size
+    answers = answer(loaded, tokenizer, prompts, *sizes, asked, decoding)
     calls = matched_calls(loaded, tokenizer, rows, answers)
     return [Said(*each) for each in zip(answers, each_loss, calls, strict=True)]

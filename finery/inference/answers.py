@@ -1,10 +1,13 @@
-"""Greedy answers to questions, many at once."""
+"""Answers to questions, many at once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from finery.inference.batches import batches, fitting
+from finery.inference.decoding import Decoding, StopTexts, cut
+
+GREEDY = Decoding()
 
 
 @dataclass(frozen=True)
@@ -27,20 +30,24 @@ def answer(
     max_new_tokens: int,
     batch_size: int,
     seen: Callable[[Sequence[int], Any], dict[str, Any]] | None = None,
+    decoding: Decoding = GREEDY,
 ) -> list[Answer]:
-    """Answer each prompt (token ids, as the chat template renders it), greedily, in order.
+    """Answer each prompt (token ids, as the chat template renders it), in order.
 
     Prompts of like length are answered together, padded on the left. `seen` gives what the model
     takes beside the tokens of a batch, by the indices of its prompts.
     """
     stops = stop_tokens(model)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    seeds = decoding.seeds(prompts) if decoding.temperature else [0] * len(prompts)
 
     def generate(batch: Sequence[int]) -> list[Answer]:
         import torch
 
-        width = max(len(prompts[i]) for i in batch)
-        padding = [width - len(prompts[i]) for i in batch]
+        widths = [len(prompts[i]) for i in batch]
+        width = max(widths)
+        padding = [width - own for own in widths]
+        ends = [StopTexts(tokenizer, decoding.stop, width)] if decoding.stop else []
         ids = [[stops[0]] * pad + prompts[i] for i, pad in zip(batch, padding, strict=True)]
         mask = [[0] * pad + [1] * (width - pad) for pad in padding]
         tokens = torch.tensor(ids, device=model.device)
@@ -53,23 +60,32 @@ def answer(
                 temperature=None,
                 top_p=None,
                 top_k=None,
+                repetition_penalty=1.0,
+                logits_processor=decoding.processors(model, widths, [seeds[i] for i in batch]),
+                stopping_criteria=ends,
                 pad_token_id=stops[0],
                 **(seen(batch, tokens) if seen else {}),
             )
-        return [decoded(tokenizer, row, stops) for row in output[:, width:].tolist()]
+        said = output[:, width:].tolist()
+        return [decoded(tokenizer, row, stops, decoding.stop) for row in said]
 
     found = fitting(generate, batches(order, batch_size, "answers"))
     by_index = dict(zip(order, found, strict=True))
     return [by_index[index] for index in range(len(prompts))]
 
 
-def decoded(tokenizer: Any, ids: Sequence[int], stops: Sequence[int]) -> Answer:
-    """What the tokens of an answer say, up to the first that ends it."""
+def decoded(
+    tokenizer: Any, ids: Sequence[int], stops: Sequence[int], texts: Sequence[str] = ()
+) -> Answer:
+    """What the tokens of an answer say, up to the first that ends it, or one of the stop texts."""
     end = next((i for i, token in enumerate(ids) if token in stops), None)
     kept = ids if end is None else ids[:end]
     text = tokenizer.decode(kept, skip_special_tokens=True).strip()
     written = tokenizer.decode(kept, skip_special_tokens=False).strip()
-    return Answer(text, len(kept), end is not None, written)
+    if (short := cut(text, texts)) is None:
+        return Answer(text, len(kept), end is not None, written)
+    whole = cut(written, texts) or ""
+    return Answer(short.strip(), len(kept), True, whole.strip())
 
 
 def stop_tokens(model: Any) -> list[int]:

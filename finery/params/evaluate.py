@@ -66,6 +66,19 @@ class EvaluateParams(Section):
     batch_size: Annotated[int, Field(ge=1)] = 8
     """Questions answered at once; halved by itself when memory runs out."""
 
+    temperature: Annotated[float, Field(ge=0, le=5)] = 0.0
+    """0: the likeliest token, always; else a token is drawn, the less likely the higher it is."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Draw from the likeliest tokens that together are as probable as this."""
+    top_k: Annotated[int, Field(ge=0)] = 0
+    """Draw from as many of the likeliest tokens; 0: from all."""
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Above 1, what was said before is less likely; null: what the model's own settings say."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    """Of what is drawn, with the question: another batch_size changes no answer."""
+    stop: Annotated[list[Annotated[str, Field(min_length=1)]], Field(max_length=16)] = []
+    """Texts that end an answer, which does not have them."""
+
     @property
     def named(self) -> list[tuple[str, str | None]]:
         """The metrics: name or function, and what it takes, if anything."""
@@ -100,6 +113,9 @@ class EvaluateParams(Section):
         return self
 
     def _problems(self) -> Iterator[str]:
+        for key in ("top_p", "top_k"):
+            if not self.temperature and getattr(self, key) != type(self).model_fields[key].default:
+                yield f"{key}: nothing is drawn at temperature 0; set temperature, or take this out"
         given: dict[str, str] = {}
         for index, entry in enumerate(self.metrics):
             key = f"metrics.{index}"

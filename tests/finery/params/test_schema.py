@@ -123,6 +123,12 @@ FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
          "gate.rules.0: needs min or max, or both"),
         (FIRST_RULE, "{model: merged, metric: all.bleu, minus: base, over: gptq, max: 1}",
          "gate.rules.0: has minus and over; keep one"),
+        ("max_new_tokens: 48", "top_p: 0.9",
+         "evaluate.top_p: nothing is drawn at temperature 0; set temperature, or take this out"),
+        ("max_new_tokens: 48", "temperature: -1",
+         "evaluate.temperature: must be greater than or equal to 0, not -1"),
+        ("max_new_tokens: 48", "stop: ['']",
+         'evaluate.stop.0: String must have at least 1 character, not ""'),
         ("[identity_test.keyword_match,", "[all.perplexity,",
          "release.metrics.0: all.perplexity does not fit: DATASET.METRIC, and METRIC is measured on"
          " each sample: loss, unfinished, exact_match, call_match, keyword_match, rouge1, rouge2,"
