@@ -57,6 +57,9 @@ class EngineParams(Section):
     otherwise torch's own (sdpa), or the model's (eager) where it has no other."""
     use_liger_kernel: bool = False
     """Kernels of Triton for some layers and the loss; on a GPU alone."""
+    cpu_kernels: bool = True
+    """On a CPU, compute a layer and its LoRA in one matrix product; false: as PEFT does, to the
+    same losses but for rounding."""
     torch_compile: bool = False
     """Compile the model: minutes before the first step, then some percent faster."""
     rope_scaling: RopeScalingParams | None = None

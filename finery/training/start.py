@@ -12,6 +12,10 @@ from finery.training.engine import model_settings
 from finery.training.equip import equip
 from finery.training.own_weights import train_head
 from finery.training.quantized import in_few_bits, in_float32, load_quantized
+from finery.training.sharing import sharing
+
+WHOLE = ("none", "ddp")
+"""Ways to train where each process has all of the weights."""
 
 
 def load_start(params: StepParams, start: Path, dtype: str) -> Any:
@@ -59,7 +63,17 @@ def built(params: StepParams, start: Path, data: Path, checkpoints: Path) -> Any
     if hasattr(tuner := _tuner(params), "attach"):
         tuner.attach(params.tuner, trainer)
     equip(trainer, params)
+    if _takes_kernels(params, trainer):
+        from finery.training.lora_kernel import quicken
+
+        quicken(trainer.model)
     return trainer
+
+
+def _takes_kernels(params: StepParams, trainer: Any) -> bool:
+    """Whether its layers are computed by kernels for a CPU; a compiler makes its own."""
+    on_cpu = trainer.args.device.type == "cpu"
+    return params.cpu_kernels and on_cpu and not params.torch_compile and sharing(params) in WHOLE
 
 
 def _tuner(params: StepParams) -> Any:
