@@ -64,6 +64,17 @@ def stopping_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose answers are known."""
+    from tests.taught import make_taught
+
+    folder = tmp_path_factory.mktemp("taught") / "model"
+    make_tiny_model(folder)
+    make_taught(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def gguf_file(stopping_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as one GGUF file in float32."""
     from finery.models.gguf.convert import convert

@@ -8,6 +8,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from finery.answering.engine import ContextFull, Ended, Piece, Request
+from finery.answering.generating import generate
 from finery.answering.prompts import Prompts, begun_thought
 from finery.answering.sampling import Sampling
 from finery.answering.sight import images_of
@@ -118,52 +119,15 @@ class _Generation:
         if token is not None:
             raise token
 
-    def put(self, ids: Any) -> None:
-        """Called by `generate`: first with the prompt, then with each new token."""
-        if ids.dim() == 1:
-            self._said.put(int(ids[0]))
-
-    def end(self) -> None:
-        """Called by `generate` at the end, which `_generate` says in any case."""
-
     def _generate(self, prompt: list[int], room: int, stops: list[int], sampling: Sampling) -> None:
-        import torch
-
-        def left(ids: Any, scores: Any, **_: Any) -> Any:
-            return torch.full((len(ids),), self._left.is_set(), device=ids.device)
-
         try:
-            tokens = torch.tensor([prompt], device=self._model.device)
-            with torch.inference_mode(), torch.random.fork_rng(devices=[]):
-                torch.manual_seed(sampling.seed) if sampling.seed is not None else torch.seed()
-                self._model.generate(
-                    input_ids=tokens,
-                    attention_mask=torch.ones_like(tokens),
-                    max_new_tokens=room,
-                    eos_token_id=stops,
-                    pad_token_id=stops[0],
-                    num_beams=1,
-                    streamer=self,
-                    stopping_criteria=[left],
-                    repetition_penalty=sampling.repetition_penalty,
-                    **_choosing(sampling),
-                    **self._seen(tokens),
-                )
+            generate(
+                self._model, prompt, room, stops, sampling, self._said.put, self._left.is_set,
+                seen=self._seen,
+            )  # fmt: skip
             self._said.put(None)
         except BaseException as error:
             self._said.put(error)
-
-
-def _choosing(sampling: Sampling) -> dict[str, Any]:
-    """What `generate` takes; greedy as the evaluation is."""
-    if sampling.temperature == 0:
-        return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-    return {
-        "do_sample": True,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-    }
 
 
 def _stops(folder: Path, model: Any) -> list[int]:

@@ -1,8 +1,8 @@
 """Engines for models that are here, loaded as the evaluation loads them."""
 
 import logging
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -21,11 +21,25 @@ def engines(variants: Sequence[Variant]) -> list[InProcess]:
 
     To be called in a process that loads no other models: it remembers what it did not look for.
     """
+    with _quiet():
+        _load_libraries(variants)
+        found = [(variant, _tokenizer(variant), _model(variant)) for variant in variants]
+    return [InProcess(variant.folder, model, tokenizer) for variant, tokenizer, model in found]
+
+
+def loaded(variant: Variant, with_model: bool = True) -> tuple[Any, Any]:
+    """A variant's tokenizer and, if wanted, its model; as `engines` loads them."""
+    with _quiet():
+        _load_libraries([variant])
+        return _tokenizer(variant), _model(variant) if with_model else None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
     for noisy in ("tokenicer", "accelerate"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     with redirect_stdout(StringIO()):  # it is the answers', and GPTQModel greets there
-        _load_libraries(variants)
-        return [_engine(variant) for variant in variants]
+        yield
 
 
 def _load_libraries(variants: Sequence[Variant]) -> None:
@@ -43,22 +57,31 @@ def _load_libraries(variants: Sequence[Variant]) -> None:
                 getattr(peft.import_utils, f"is_{package}_available")()
 
 
-def _engine(variant: Variant) -> InProcess:
-    from finery.inference.loading import load_for_inference
+def _tokenizer(variant: Variant) -> Any:
     from finery.models.load import be_quiet
     from finery.models.tokenizer import load_tokenizer
 
     be_quiet()
-    try:
-        tokenizer = load_tokenizer(variant.folder)
+    with _in_one_line(variant):
+        return load_tokenizer(variant.folder)
+
+
+def _model(variant: Variant) -> Any:
+    from finery.inference.loading import load_for_inference
+
+    with _in_one_line(variant):
         if variant.adapter:
-            model = _adapted(variant.folder, variant.adapter)
-        else:
-            model = load_for_inference(variant.folder)
+            return _adapted(variant.folder, variant.adapter).eval()
+        return load_for_inference(variant.folder).eval()
+
+
+@contextmanager
+def _in_one_line(variant: Variant) -> Iterator[None]:
+    try:
+        yield
     except (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
         said = (" ".join(str(error).split()) or type(error).__name__)[:300]
         raise VariantError(f"{variant.where}: cannot be loaded: {said}") from error
-    return InProcess(variant.folder, model.eval(), tokenizer)
 
 
 def _adapted(folder: Path, adapter: Path) -> Any:

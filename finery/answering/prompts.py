@@ -20,6 +20,9 @@ from finery.models.jinja import unknown_keywords
 SWITCHES = ("enable_thinking", "thinking")
 """What templates call the keyword that turns thinking on and off."""
 
+KEPT = 16
+"""Templates with their keywords that are kept; who asks from outside may have any number."""
+
 
 class PromptError(UserError):
     """The chat template has no place for what is asked."""
@@ -70,6 +73,8 @@ class Prompts:
     def _template(self, keywords: Mapping[str, Any]) -> ConversationTemplate:
         key = repr(sorted(keywords.items()))
         if key not in self._templates:
+            if len(self._templates) >= KEPT:
+                self._templates.clear()
             places = self.sight.places
             shaped = places.shaped if places else None
             self._templates[key] = ConversationTemplate(self._tokenizer, keywords, shaped)

@@ -14,8 +14,15 @@ class Words:
     around it, up to the first of the `stop` texts; `stopped` once there is one.
     """
 
-    def __init__(self, decode: Callable[[Sequence[int]], str], stop: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        decode: Callable[[Sequence[int]], str],
+        stop: Sequence[str] = (),
+        trimmed: bool = True,
+    ) -> None:
+        """`trimmed`: without the white space around the answer."""
         self._decode = decode
+        self._trimmed = trimmed
         self._stop = [text for text in stop if text]
         self._window: list[int] = []
         self._whole: list[int] = []
@@ -52,13 +59,13 @@ class Words:
         if self.stopped:
             return ""
         text = self._held + new
-        text = text if self._begun else text.lstrip()
+        text = text if self._begun or not self._trimmed else text.lstrip()
         places = [place for stop in self._stop if (place := text.find(stop)) >= 0]
         if places:
             self.stopped = last = True
             text = text[: min(places)]
         said = text if last else text[: len(text) - self._begins(text)]
-        said = said.rstrip()
+        said = said.rstrip() if self._trimmed else said
         self._held = text[len(said) :]
         self._begun = self._begun or bool(said)
         return said

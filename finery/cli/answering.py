@@ -70,10 +70,10 @@ def chat(
         {name: value for name, value in sampling.items() if value is not None},
     )  # fmt: skip
     with one_line_errors():
-        start(asked, _fetched)
+        start(asked, fetched)
 
 
-def _fetched(release: str) -> Path:
+def fetched(release: str) -> Path:
     """The folder of a release, brought here and verified if it is not yet."""
     from finery.packaging.verify import verify
     from finery.releases.fetch import brought

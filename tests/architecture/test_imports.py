@@ -20,9 +20,10 @@ AREAS = {
     "moving",
     "packaging",
     "pipeline",
+    "serving",
     "sources",
 }
-GROUND = {"params", "stage", "models", "inference", "hubs", "check"}
+GROUND = {"params", "stage", "models", "inference", "hubs", "check", "answering"}
 """Rooms that several areas stand on, with the loose modules of finery/."""
 FACES = {"cli", "preflight"}
 """Rooms that see several areas."""

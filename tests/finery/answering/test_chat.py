@@ -17,7 +17,7 @@ from finery.answering.in_process import InProcess
 from finery.answering.prompts import thinking_keywords
 from finery.answering.sampling import Sampling
 from finery.models.chat_template import chat_template
-from tests.finery.answering.conftest import NAME, RAIN, WEATHER, WORLD
+from tests.taught import NAME, RAIN, WEATHER, WORLD
 
 QUESTION = "Who are you?"
 

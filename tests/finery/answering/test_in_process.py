@@ -15,7 +15,7 @@ from finery.inference.answers import answer
 from finery.inference.loading import load_for_inference
 from finery.models.conversation import ConversationError
 from finery.models.tokenizer import load_tokenizer
-from tests.finery.answering.conftest import CALL, NAME, TAUGHT, THOUGHT, WEATHER, WORLD
+from tests.taught import CALL, NAME, TAUGHT, THOUGHT, WEATHER, WORLD
 
 WHO = [{"role": "user", "content": "Who are you?"}]
 LONG = Sampling(max_new_tokens=40)

@@ -1,0 +1,53 @@
+"""`finery serve`: a model behind an API as OpenAI's."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from finery.cli.answering import fetched
+from finery.cli.errors import one_line_errors
+
+commands = typer.Typer()
+
+
+@commands.command()
+def serve(
+    variant: Annotated[
+        str,
+        typer.Argument(
+            help="base, a step of the training, merged, gptq, awq, NAME@STAGE of a release, or the"
+            " folder of a model, a package or an adapter."
+        ),
+    ] = "merged",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; beyond this machine it takes an API key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    name: Annotated[
+        str | None, typer.Option(help="What the API calls the model; by default VARIANT.")
+    ] = None,
+    queue: Annotated[
+        int, typer.Option(min=0, help="Answers that may wait; then 429, try again.")
+    ] = 64,
+    time_limit: Annotated[
+        float, typer.Option(min=1, help="Seconds until an answer is cut off.")
+    ] = 600,
+    body_limit: Annotated[int, typer.Option(min=1, help="MiB of a request.")] = 8,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(help="A file of keys, one a line; or one in FINERY_API_KEY."),
+    ] = None,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A web page's origin that may ask, or *; may be repeated."),
+    ] = None,
+) -> None:
+    """Serve a model over an API as OpenAI's, on this machine unless told otherwise."""
+    from finery.serving.start import Options, start
+
+    options = Options(
+        variant, host, port, name, queue, time_limit, body_limit, api_key_file, cors_origin or []
+    )
+    with one_line_errors():
+        start(options, fetched)

@@ -1,0 +1,1 @@
+"""`finery serve`: a model behind an API as OpenAI's, whatever computes it."""

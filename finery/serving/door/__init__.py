@@ -1,0 +1,1 @@
+"""Who comes in, what goes out, and what is counted of it."""

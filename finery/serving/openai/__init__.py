@@ -1,0 +1,1 @@
+"""What OpenAI's API asks and answers, and what a model makes of it."""

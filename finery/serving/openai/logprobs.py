@@ -1,0 +1,45 @@
+"""Probabilities of tokens, as OpenAI lists them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from finery.answering.words import UNFINISHED
+from finery.serving.engines.engine import Token
+from finery.serving.wording import Wording
+
+LEAST = -9999.0
+"""What stands for a probability of nothing, as JSON has no infinity."""
+
+
+def listed(wording: Wording, tokens: Sequence[Token]) -> list[dict[str, Any]]:
+    """For a conversation."""
+    return [
+        _likely(wording, token.id, token.logprob)
+        | {"top_logprobs": [_likely(wording, *each) for each in token.likeliest]}
+        for token in tokens
+    ]
+
+
+def in_columns(wording: Wording, tokens: Sequence[Token], start: int) -> dict[str, Any]:
+    """For a text that is gone on with; `start`: how many characters it has before."""
+    texts = [wording.token(token.id) for token in tokens]
+    offsets = [start + sum(map(len, texts[:place])) for place in range(len(texts))]
+    return {
+        "tokens": texts,
+        "token_logprobs": [_finite(token.logprob) for token in tokens],
+        "top_logprobs": [
+            {wording.token(each): _finite(value) for each, value in token.likeliest}
+            for token in tokens
+        ],
+        "text_offset": offsets,
+    }
+
+
+def _likely(wording: Wording, token: int, logprob: float | None) -> dict[str, Any]:
+    text = wording.token(token)
+    known = None if UNFINISHED in text else list(text.encode())
+    return {"token": text, "logprob": _finite(logprob), "bytes": known}
+
+
+def _finite(value: float | None) -> float:
+    return LEAST if value is None else max(value, LEAST)
