@@ -93,8 +93,7 @@ def _rest(
             settings.set(key, value, "")
     settings.set("merge.step", last, _exported(drafts) or "the last of the chain")
     settings.values.setdefault("merge.dtype", "bfloat16")
-    for name in ("gptq", "awq"):
-        settings.values.setdefault(f"quantize.{name}.group_size", 128)
+    settings.values.setdefault("quantize.formats", [])
     if (gpus := max(step.draft.source.gpus for step in steps)) > 1:
         settings.set("resources.accelerators", gpus, "what LLaMA-Factory trained on")
         counts = {"train": gpus, "merge": 1, "quantize": 1, "evaluate": 1}
@@ -118,7 +117,7 @@ def _exported(drafts: Sequence[Draft]) -> str | None:
 
 
 def _keep_model(settings: Settings, steps: Sequence[Step], path: Path) -> None:
-    """And the group sizes, which must divide its widths."""
+    """And the group size, which must divide its widths."""
     from finery.params.schema import load
 
     old = load(path)
@@ -127,9 +126,9 @@ def _keep_model(settings: Settings, steps: Sequence[Step], path: Path) -> None:
     for key, value in old.model.model_dump().items():
         if value not in (None, False):
             settings.set(f"model.{key}", value, f"kept as {path} had it")
-    for name in ("gptq", "awq"):
-        size = getattr(old.quantize, name).group_size
-        settings.set(f"quantize.{name}.group_size", size, f"kept as {path} had it")
+    if "gptq" in settings.values["quantize.formats"]:
+        size = old.quantize.gptq.group_size
+        settings.set("quantize.gptq.group_size", size, f"kept as {path} had it")
     if given:
         note = f"{path}'s is kept: {old.model.source}"
         draft.outcomes[given.key] = Outcome(given, LEFT, "", note)

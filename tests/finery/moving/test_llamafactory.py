@@ -259,6 +259,7 @@ def test_train_and_export_are_one_pipeline() -> None:
     params = load(Path("params.yaml"))
     assert (params.package.name, params.merge.step) == ("My-Bot", "sft")
     assert params.data.calibration_samples == 96
+    assert (params.quantize.formats, params.quantize.gptq.bits) == (["gptq"], 4)
     assert fates(found)["export_quantization_dataset"] == LEFT
     assert len(found.drafts[0].outcomes) == 10
 
@@ -282,7 +283,7 @@ def test_files_are_a_chain_by_the_folders_that_they_name() -> None:
         "sft": "base",
         "dpo": "sft",
     }
-    assert params.merge.step == "dpo"
+    assert (params.merge.step, params.quantize.formats) == ("dpo", [])
     assert [params.data_of(name).cutoff_len for name in ("sft", "dpo")] == [2048, 512]
 
 

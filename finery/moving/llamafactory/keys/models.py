@@ -8,7 +8,7 @@ from finery.moving.llamafactory.files.given import Source
 from finery.moving.llamafactory.keys.draft import Draft
 
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
-FORMATS = {4: 4, 8: 8}
+BITS = (4, 8)
 
 
 def model(draft: Draft) -> None:
@@ -56,8 +56,10 @@ def export(draft: Draft) -> None:
     note = "packages are in models/packages, of this name"
     draft.carry("package.name", name or None, "export_dir", note=note)
     bits = draft["export_quantization_bit"]
-    if bits in FORMATS:
+    if bits in BITS:
         note = "GPTQ, calibrated on samples of the training"
+        draft.carry("quantize.formats", ["gptq"])
+        draft.origins["quantize.formats"] = draft.source.given["export_quantization_bit"].where
         draft.carry("quantize.gptq.bits", bits, "export_quantization_bit", note=note)
         samples = min(draft["export_quantization_nsamples"], 4096)
         draft.carry("data.calibration_samples", samples, "export_quantization_nsamples")

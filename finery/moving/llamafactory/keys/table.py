@@ -124,7 +124,7 @@ ROWS = (
         " predict_with_generate", "data.test, evaluate.max_new_tokens, batch_size", texts.asked,
         tasks=("predict",), note="of a prediction: what the evaluation asks"),
     Row("export_dir export_quantization_bit export_quantization_nsamples infer_dtype",
-        "package.name, quantize.gptq.bits, data.calibration_samples, merge.dtype", models.export,
+        "package.name, quantize.formats and gptq.bits, data.calibration_samples, merge.dtype", models.export,
         tasks=("export",)),
 )  # fmt: skip
 
