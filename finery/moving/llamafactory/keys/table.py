@@ -124,8 +124,8 @@ ROWS = (
         " predict_with_generate", "data.test, evaluate.max_new_tokens, batch_size", texts.asked,
         tasks=("predict",), note="of a prediction: what the evaluation asks"),
     Row("export_dir export_quantization_bit export_quantization_nsamples infer_dtype",
-        "package.name, quantize.formats and gptq.bits, data.calibration_samples, merge.dtype", models.export,
-        tasks=("export",)),
+        "package.name, quantize.formats and gptq.bits, data.calibration_samples, merge.dtype",
+        models.export, tasks=("export",)),
 )  # fmt: skip
 
 
