@@ -14,6 +14,7 @@ app.add_typer(releases.commands)
 app.add_typer(answering.commands)
 app.add_typer(serving.commands)
 app.add_typer(data.commands, name="data")
+app.add_typer(moving.commands)
 app.add_typer(moving.imports, name="import")
 
 

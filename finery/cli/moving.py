@@ -8,6 +8,7 @@ import typer
 
 from finery.cli.errors import one_line_errors
 
+commands = typer.Typer()
 imports = typer.Typer(no_args_is_help=True, help="Bring settings of other tools here.")
 Files = Annotated[
     list[str],
@@ -17,6 +18,28 @@ Files = Annotated[
         " llamaboard_config.yaml; a script; or, behind --, a command.",
     ),
 ]
+
+
+@commands.command()
+def use(
+    recipe: Annotated[
+        str | None, typer.Argument(help="By its name in recipes/; without one, they are listed.")
+    ] = None,
+) -> None:
+    """Put complete settings from recipes/ in the place of params.yaml; the old ones are kept."""
+    from finery.moving.recipes import recipes
+    from finery.moving.recipes import use as use_recipe
+
+    with one_line_errors():
+        if recipe is None:
+            for each in recipes():
+                print(f"{each.name}: {each.facts['For']} ({each.facts['Hardware']})")
+            return
+        used = use_recipe(recipe)
+    _say_written(used.kept)
+    for name in used.missing:
+        print(f"to do: {name}: a dataset of your own; add it to data.dataset_dir (docs/data.md)")
+    _check()
 
 
 @imports.callback()
@@ -64,7 +87,7 @@ def llamafactory(
     if dry_run:
         print(brought.text, end="")
         return
-    print(f"params.yaml: written{f'; the old one is {brought.kept}' if brought.kept else ''}")
+    _say_written(brought.kept)
     print("reports/import/llamafactory.md: what became of every key")
     _check()
 
@@ -88,6 +111,10 @@ def _show(brought) -> None:  # type: ignore[no-untyped-def]
     console.print(summary(found))
     for each in brought.todo:
         console.print(f"to do: {each}", soft_wrap=True)
+
+
+def _say_written(kept: Path | None) -> None:
+    print(f"params.yaml: written{f'; the old one is {kept}' if kept else ''}")
 
 
 def _check() -> None:
