@@ -39,7 +39,12 @@ class Used:
 
 def recipes(folder: Path = FOLDER) -> list[Recipe]:
     """All there are, by name. Raises `RecipeError` for one without a head."""
-    return [_recipe(path) for path in sorted(folder.glob("*.yaml"))]
+    found = [_recipe(path) for path in sorted(folder.glob("*.yaml"))]
+    for each in found:
+        for fact in FACTS:
+            if fact not in each.facts:
+                raise RecipeError(f"{each.path}: its head has no line # {fact}: ...; add it")
+    return found
 
 
 def use(name: str, params: Path = PARAMS, folder: Path = FOLDER) -> Used:
@@ -68,17 +73,13 @@ def _path(name: str, folder: Path) -> Path:
 def _recipe(path: Path) -> Recipe:
     head = path.read_text("utf-8").partition("\n\n")[0]
     facts = dict(re.findall(r"^# (\w+): (.+)$", head, re.MULTILINE))
-    missing = [fact for fact in FACTS if fact not in facts]
-    if missing and path.parent == FOLDER:
-        raise RecipeError(f"{path}: its head has no # {missing[0]}: line; add it")
     return Recipe(path.stem, path, facts)
 
 
 def _missing(settings: Params) -> list[str]:
+    entries = Path(settings.data.dataset_dir) / "dataset_info.json"
     try:
-        info = json.loads(
-            (Path(settings.data.dataset_dir) / "dataset_info.json").read_text("utf-8")
-        )
+        info = json.loads(entries.read_text("utf-8"))
     except (OSError, ValueError):
         info = {}
     return [name for name in settings.datasets if name not in info]

@@ -1,5 +1,6 @@
 """Recipes: each is valid, plans its graph, and fits into the memory that it names."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -57,6 +58,21 @@ def test_there_are_recipes_for_all_that_is_offered() -> None:
     assert {step.distributed for step in steps} >= {"ddp", "fsdp2", "deepspeed_zero3"}
     assert any(step.quantization for step in steps)
     assert {name for each in params for name in each.quantize.formats} >= {"gptq", "awq"}
+
+
+def test_heads_say_what_is_so() -> None:
+    shipped = json.loads((ROOT / "data/raw/dataset_info.json").read_text())
+    for each in ALL:
+        own = [name for name in load(each.path).datasets if name not in shipped]
+        assert all(name in each.facts["Data"] for name in own), each.name
+        assert each.facts["Data"].startswith("shipped") or own, each.name
+        assert each.facts["Command"] == f"finery use {each.name} && dvc repro"
+
+
+def test_a_recipe_without_a_head_is_said(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("# For: nothing\n\nmodel: {}\n")
+    with pytest.raises(RecipeError, match=r"mine.yaml: its head has no line # Hardware: ..."):
+        recipes(tmp_path)
 
 
 @pytest.mark.parametrize("recipe", ALL, ids=lambda each: each.name)
