@@ -29,6 +29,8 @@ MOVED = {
     "data.interleave_probs": "train.STEP.data.interleave_probs",
 }
 """Where settings of earlier versions are now."""
+NEW = {"starts": "starts: {}", "quantize.formats": "formats: [gptq, awq]"}
+"""Settings that earlier versions did not have, and what does as they did."""
 
 
 class ParamsError(UserError):
@@ -154,10 +156,9 @@ def _message(place: Place, problem: Any) -> str:
         case "extra_forbidden":
             moved = MOVED.get(".".join(map(str, place.location)))
             return f"has moved to {moved}" if moved else f"unknown key{_suggestion(place)}"
-        case "missing" if place.location == ["starts"]:
-            return "missing; add `starts: {}`"
         case "missing":
-            return "missing; add it"
+            line = NEW.get(".".join(map(str, place.location)))
+            return f"missing; add `{line}`" if line else "missing; add it"
         case "model_type" | "model_attributes_type":
             return f"must be a mapping of {', '.join(place.keys)}, not {found}"
         case "union_tag_not_found":

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from finery.models.packed import QUANTIZED
 from finery.params.optimizers import TORCH
 from finery.params.step import StepParams
 from finery.stage.beside import BESIDE, without
@@ -42,7 +43,9 @@ def _load_peft() -> None:
 
 
 def _is_plain(folder: Path) -> bool:
-    """Whether a folder has no model, or one of transformers' own in full precision."""
+    """Whether a folder has no model, or one of transformers' own in full precision and no other."""
+    if (folder / QUANTIZED).is_dir():
+        return False
     with suppress(OSError, ValueError):
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return not config.keys() & {"quantization_config", "auto_map"}

@@ -121,6 +121,7 @@ def there_and_back(project: Project) -> None:
 SETTINGS = [
     setting("model.chat_template", "templates/chatml.jinja", {"download"} | PACKAGE, ALL),
     setting("model.source", "path:elsewhere", {"download"} | PACKAGE, ALL),
+    setting("model.quantized", "path:packed", {"download"} | PACKAGE, ALL),
     setting("model.trust_remote_code", True, {"download"} | PACKAGE, ALL),
     setting("data.test", ["identity_test"], DATA | PACKAGE, FROM_DATA),
     setting("data.variables.name", "Sorrel", DATA | PACKAGE, FROM_DATA),

@@ -156,7 +156,8 @@ def test_one_problem_is_one_line(file: Path, old: str, new: str, said: str):
     [
         ("    tuner:\n", "    tuner: 4\n    tunar:\n", "    tuner:\n",
          "train.sft.tuner: must be a mapping of type, ..., not 4"),
-        ("  formats: [gptq, awq]", "  #", "quantize:", "quantize.formats: missing; add it"),
+        ("  formats: [gptq, awq]", "  #", "quantize:", "quantize.formats: missing; add"
+         " `formats: [gptq, awq]`"),
         (AWQ, "", "quantize:", "quantize.awq: missing, and quantize.formats names it; add"
          " `awq: {}`, or take it out"),
         ("merge:\n  step: sft\n  dtype: bfloat16\n", "merge:\n", "merge:\n",

@@ -86,8 +86,7 @@ def test_a_package_that_was_never_made(tiny: Tiny):
     tiny.write("dvc.lock", lock[: lock.index("  package@merged:")])
     commit = tiny.commit()
     assert refusal(tiny) == (
-        f"dvc.lock: no models/packages/merged at commit {commit[:8]};"
-        " run `dvc repro package@merged` and commit"
+        f"dvc.lock: no models/packages/merged at commit {commit[:8]}; run `dvc repro` and commit"
     )
 
 

@@ -51,6 +51,13 @@ def test_a_quantized_model_or_one_with_code_of_its_own_may_need_all(
     assert _is_plain(tmp_path) is plain
 
 
+def test_a_model_with_the_same_in_few_bits_beside_it_may_need_all(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    assert _is_plain(tmp_path)
+    (tmp_path / "quantized").mkdir()
+    assert not _is_plain(tmp_path)
+
+
 PROGRAM = """
 import json, sys
 from pathlib import Path
