@@ -6,6 +6,7 @@ from pathlib import Path
 from finery import lineage
 from finery.models.chat_template import TEMPLATE, chat_template
 from finery.models.legal import is_legal, legal_files
+from finery.models.settings import GGUF
 from finery.packaging.attestation import ATTESTATION, attestation
 from finery.packaging.bill import BILL, bill
 from finery.packaging.card.facts import Facts
@@ -42,7 +43,7 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
     config = read_json(model / "config.json")
     facts = Facts(
         params.package,
-        quantization=config.get("quantization_config") or {},
+        quantization=_quantization(model, config, records),
         remote_code=any(model.glob("*.py")),  # there only if params.yaml trusts it
         metrics=read_json(metrics),
         gate=report,
@@ -80,6 +81,13 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
     if lacking := history["untracked"]:
         print(f"{', '.join(lacking)}: in no commit; {MANIFEST} says so, and nobody else has it")
     print(f"{facts.name}: {len(manifest.files)} files, {size / 1e6:.1f} MB")
+
+
+def _quantization(model: Path, config: dict, records: dict) -> dict:
+    """How the weights are quantized; nothing if they are not. A GGUF's type is in its lineage."""
+    if (model / GGUF).is_file():
+        return {"quant_method": "gguf", "type": records["quantize"]["type"]}
+    return config.get("quantization_config") or {}
 
 
 def _check_trained_with(sha256: str, records: dict, model: Path) -> None:

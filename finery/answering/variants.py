@@ -10,7 +10,7 @@ from finery.errors import UserError
 from finery.models.chat_template import ChatTemplateError, chat_template
 from finery.models.policy import POLICY
 from finery.models.scoring import is_scorer
-from finery.models.settings import read_settings
+from finery.models.settings import GGUF, read_settings
 from finery.params.quantize import Format
 
 MODELS, PACKAGES, ADAPTERS = Path("models"), Path("models/packages"), Path("models/adapters")
@@ -130,7 +130,7 @@ def _refuse_no_model(folder: Path) -> None:
         raise VariantError(f"{folder}: no model, it has no config.json; name its folder")
     if is_scorer(folder):
         raise _scores(folder)
-    if not any(folder.glob("*.safetensors")):
+    if not any(folder.glob("*.safetensors")) and not (folder / GGUF).is_file():
         raise VariantError(
             f"{folder}: no weights in safetensors, and pickled ones are refused; convert them"
         )

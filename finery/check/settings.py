@@ -6,7 +6,7 @@ from pathlib import Path
 
 from finery import lineage
 from finery.check.facts import Model, read_model
-from finery.check.group_size import group_size_problem
+from finery.check.formats import format_problems
 from finery.check.model import model_problems, odd_files
 from finery.check.positions import position_problem
 from finery.check.quantized import quantized_problem
@@ -164,9 +164,7 @@ def _compared(params: Params, folder: Path) -> list[str]:
     if model.sees and params.quantize.formats:
         problems.append(f"quantize.formats: must be [], {SEES}, and such are not quantized")
         return list(dict.fromkeys(problems))
-    for name in params.quantize.formats:
-        if problem := group_size_problem(model, getattr(params.quantize, name).group_size):
-            problems.append(f"quantize.{name}.group_size: {problem}")
+    problems += format_problems(params.quantize, model)
     return list(dict.fromkeys(problems))
 
 

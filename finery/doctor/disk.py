@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from finery.doctor.dvc import cache_folder, config
 from finery.doctor.finding import Finding, note, ok, problem
 from finery.doctor.model_size import ModelSize, model_size
+from finery.params.quantize import GGUF_BITS
 from finery.params.schema import Params
 
 GB = 10**9
@@ -44,6 +45,9 @@ def artefact_bytes(size: ModelSize, params: Params) -> dict[str, int]:
     inside = sum(rows * columns for rows, columns in size.linears)
     for name in params.quantize.formats:
         chosen = getattr(params.quantize, name)
+        if name == "gguf":
+            sizes[name] = int(size.parameters * GGUF_BITS[chosen.type] / 8)
+            continue
         packed = inside * chosen.bits // 8 + inside // chosen.group_size * 4
         sizes[name] = packed + (size.parameters - inside) * 2
     return sizes

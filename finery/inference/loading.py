@@ -6,7 +6,7 @@ from typing import Any
 
 from finery import lineage
 from finery.models.load import compute_dtype, device, load_model
-from finery.models.settings import CONFIG, read_settings
+from finery.models.settings import CONFIG, GGUF, read_settings
 
 PACKED = ("gptq", "awq")
 """What GPTQModel loads; other models transformers does, in few bits or not."""
@@ -17,8 +17,11 @@ def load_for_inference(model: Path) -> Any:
 
     A GPU runs quantized weights on GPTQModel's kernels. On a CPU those kernels compute in half
     precision, which is emulated and many times slower, so there the same 4-bit weights are
-    dequantized to float32: what they have lost is measured either way.
+    dequantized to float32: what they have lost is measured either way. So are those of a GGUF file,
+    on any device: transformers has no kernels for them.
     """
+    if (model / GGUF).is_file():
+        return _of_gguf(model).to(device())
     config = read_settings(model / CONFIG).get("quantization_config") or {}
     if config.get("quant_method") not in PACKED:
         return load_model(model, compute_dtype()).to(device())
@@ -28,6 +31,16 @@ def load_for_inference(model: Path) -> Any:
 
     trusted = lineage.trusts_remote_code(model)
     return GPTQModel.load(str(model), device=device(), trust_remote_code=trusted).model
+
+
+def _of_gguf(model: Path) -> Any:
+    """The weights of a GGUF file in a model of the config.json beside it."""
+    from transformers import AutoConfig, GgufConfig
+
+    trusted = lineage.trusts_remote_code(model)
+    config = AutoConfig.from_pretrained(model, local_files_only=True, trust_remote_code=trusted)
+    settings = {"gguf_file": GGUF, "quantization_config": GgufConfig(dequantize=True)}
+    return load_model(model, compute_dtype(), config=config, **settings)
 
 
 def _dequantized(model: Path) -> Any:

@@ -8,6 +8,8 @@ from finery.errors import UserError
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer_config.json"
+GGUF = "model.gguf"
+"""The weights of a model in that format, beside the JSON files; it has no others."""
 
 
 class ModelFileError(UserError):

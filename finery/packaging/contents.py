@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finery.models.legal import legal_files
+from finery.models.settings import GGUF
 from finery.packaging.errors import PackageError
 
 WEIGHTS = "*.safetensors"
@@ -43,7 +44,7 @@ def place(model: Path, package: Path) -> None:
     `PackageError` if a pickle is among the files, or weights or config are missing.
     """
     _refuse_pickles(model)
-    weights = sorted(model.glob(WEIGHTS))
+    weights = sorted([*model.glob(WEIGHTS), *model.glob(GGUF)])
     _check_whole(model, weights)
     for file in weights:
         _link(file, package / file.name)
@@ -79,7 +80,7 @@ def _link(source: Path, target: Path) -> None:
 
 def _check_whole(model: Path, weights: list[Path]) -> None:
     if not weights:
-        raise PackageError(f"{model}: no {WEIGHTS} file; only safetensors are packaged")
+        raise PackageError(f"{model}: no {WEIGHTS} or {GGUF} file; no other weights are packaged")
     read_json(model / "config.json")
     if not (model / INDEX).exists():
         return

@@ -6,8 +6,13 @@ from pydantic import Field, model_validator
 
 from finery.params.section import Section
 
-Format = Literal["gptq", "awq"]
+Format = Literal["gptq", "awq", "gguf"]
 GroupSize = Literal[32, 64, 128]
+GgufType = Literal["q8_0", "f16", "bf16", "f32", "q4_k_m", "q5_k_m", "q6_k"]
+GGUF_BITS: dict[GgufType, float] = {
+    "q8_0": 8.5, "f16": 16, "bf16": 16, "f32": 32, "q4_k_m": 4.85, "q5_k_m": 5.7, "q6_k": 6.6,
+}  # fmt: skip
+"""About how many bits a weight takes, with the scales of its group."""
 
 
 class GptqParams(Section):
@@ -31,12 +36,21 @@ class AwqParams(Section):
     """Search for a weight clipping: overfits a small calibration set, so leave it off there."""
 
 
+class GgufParams(Section):
+    """One file for llama.cpp, Ollama and what stands on them; nothing to calibrate."""
+
+    type: GgufType = "q8_0"
+    """The weights' numbers, by llama.cpp's names. Those with a k are made by a llama.cpp library,
+    libllama.so, which FINERY_LLAMA_LIB names; the others need none."""
+
+
 class QuantizeParams(Section):
     formats: list[Format]
-    """What the merged model is made into: gptq, awq, both, or neither, []. Each is quantized,
+    """What the merged model is made into: any of gptq, awq and gguf, or none, []. Each is made,
     evaluated and packaged by stages of its own; one that is left out costs nothing."""
     gptq: GptqParams = GptqParams()
     awq: AwqParams = AwqParams()
+    gguf: GgufParams = GgufParams()
 
     @model_validator(mode="after")
     def _written_out(self) -> "QuantizeParams":

@@ -18,7 +18,7 @@ from finery.params.methods.sft import SftParams
 from finery.params.methods.simpo import SimpoParams
 
 BASE = "base"
-TAKEN = (BASE, "merged", "gptq", "awq", "adapters", "packages", "test")
+TAKEN = (BASE, "merged", "gptq", "awq", "gguf", "adapters", "packages", "test")
 """What models/ and data/prepared/ have under these names is no step's."""
 Step = Annotated[
     SftParams

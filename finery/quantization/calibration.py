@@ -3,6 +3,7 @@
 GPTQModel leaves out what has ten tokens or fewer, and cuts what is longer than the model takes.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class Calibration:
     @property
     def tokens(self) -> int:
         return sum(map(len, self.rows))
+
+    @property
+    def sha256(self) -> str:
+        """Of the rows as JSON: which samples these were."""
+        return hashlib.sha256(json.dumps(self.rows, separators=(",", ":")).encode()).hexdigest()
 
     def __str__(self) -> str:
         said = f"{self.samples} samples, {self.tokens} tokens"

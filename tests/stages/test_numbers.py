@@ -17,11 +17,12 @@ from finery.models.load import load_model
 from finery.params.evaluate import EvaluateParams
 from finery.params.merge import MergeParams
 from finery.params.quantize import GptqParams, QuantizeParams
-from finery.quantization.calibration import CalibrationError
+from finery.quantization.calibration import CalibrationError, calibration
 from stages.evaluate import evaluate
 from stages.merge import merge
 from stages.quantize import quantize
 
+LENGTHS = [12, 3, 40, 10, 2]
 TENSOR = "model.layers.1.mlp.up_proj.weight"
 
 
@@ -47,10 +48,9 @@ def made_by(stage: str, model: Path, folder: Path) -> Path:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """Calibration samples, three of them short."""
-    lengths = [12, 3, 40, 10, 2]
     samples = [
         {"dataset": "boats", "input_ids": list(range(5, 5 + n)), "labels": [-100] * n}
-        for n in lengths
+        for n in LENGTHS
     ]
     write_parquet(tmp_path / "data" / "calibration.parquet", "samples", samples)
     return tmp_path / "data"
@@ -142,11 +142,13 @@ def test_what_is_said_and_recorded_of_the_calibration_is_what_is_used(
         "calibrating on 5 samples, 67 tokens, 3 samples of 10 tokens or fewer joined to longer ones"
     )
     record = lineage.read(tmp_path / "gptq")["quantize"]
+    samples = [list(range(5, 5 + length)) for length in LENGTHS]
     assert record == {
         "format": "gptq",
         **params.gptq.model_dump(),
         "calibration_samples": 5,
         "calibration_tokens": 67,
+        "calibration_sha256": calibration(samples, None).sha256,
         "uncalibrated_layers": 0,
     }
     log = (tmp_path / ".finery/logs/quantize-gptq.log").read_text()

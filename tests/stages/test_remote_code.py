@@ -165,7 +165,7 @@ def test_a_model_is_quantized_beside_a_tokenizer_of_its_own(
     monkeypatch.chdir(tmp_path)
     base = fetched(with_tokenizer(wide_model, tmp_path / "lamp"), tmp_path / "models/base")
     _, data = prepared(base, tmp_path)
-    params = QuantizeParams.model_validate({"gptq": {"group_size": 32}})
+    params = QuantizeParams.model_validate({"formats": ["gptq"], "gptq": {"group_size": 32}})
     quantized = tmp_path / "gptq"
     quantize(params, "gptq", base, data["calibration"], quantized=quantized)
     evaluate(

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from finery.models.gguf import program
 from finery.models.gguf.converter import architectures, find_converter
 from finery.models.gguf.errors import GgufError
 from finery.models.settings import CONFIG, read_settings
@@ -102,7 +103,7 @@ def _too_large(model: Path, outtype: str) -> tuple[str, float] | None:
 def _run(converter: Path, job: dict[str, Any], model: Path) -> None:
     """Convert in a process of its own, which ends with this one and asks no hub for anything."""
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "finery.models.gguf.program", str(os.getpid()), converter]
+    command = [sys.executable, "-m", program.__name__, str(os.getpid()), converter]
     with tempfile.TemporaryFile() as screen:
         done = subprocess.run(
             command,

@@ -1,4 +1,4 @@
-"""llama.cpp's converter with what it would guess told to it: run by convert.py, by its path.
+"""llama.cpp's converter with what it would guess told to it: what convert.py runs.
 
 It looks at a folder as llama.cpp's own users have it. Here the folder's chat template, the tokens
 that end an answer and whether its remote code may run are known already.
@@ -17,6 +17,7 @@ from finery.models.chat_template import ChatTemplateError, chat_template
 from finery.models.gguf.errors import GgufError
 from finery.models.gguf.pre_tokenizer import pre_tokenizer
 from finery.models.settings import CONFIG, read_settings
+from finery.stage.beside import BESIDE, without
 from finery.stage.leash import hold
 
 ENDS = ("eos", "eot", "eom")
@@ -115,7 +116,8 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING)
     job = json.loads(sys.stdin.buffer.read())
     try:
-        convert(Path(job["model"]), Path(job["file"]), job["outtype"], job["name"])
+        with without((*BESIDE, "gptqmodel", "peft")):
+            convert(Path(job["model"]), Path(job["file"]), job["outtype"], job["name"])
     except BaseException as error:
         traceback.print_exc()
         known = isinstance(error, GgufError)

@@ -25,7 +25,7 @@ class Facts:
 
     @property
     def format(self) -> str | None:
-        """gptq, awq, or None for a model that is not quantized."""
+        """gptq, awq, gguf, or None for a model that is not quantized."""
         return self.quantization.get("quant_method")
 
     @property

@@ -28,6 +28,8 @@ def model_card(facts: Facts) -> str:
 def _kind(facts: Facts) -> str:
     if not facts.format:
         return ""
+    if facts.format == "gguf":
+        return f"GGUF, weights in {facts.quantization['type']}, for llama.cpp and Ollama."
     bits, group = facts.quantization.get("bits"), facts.quantization.get("group_size")
     size = f"{bits}-bit " if bits else ""
     return f"{size}{facts.format.upper()}" + (f", group size {group}." if group else ".")

@@ -15,6 +15,8 @@ PACKAGES = {
 
 def instructions(facts: Facts) -> str:
     """Markdown with a runnable example for transformers and a command for vLLM."""
+    if facts.format == "gguf":
+        return _of_one_file(facts.name) + _keywords(facts.keywords)
     name, format, remote_code = facts.name, facts.format, facts.remote_code
     packages = PACKAGES.get(format, f"transformers accelerate {format}")
     trust = ", trust_remote_code=True" if remote_code else ""
@@ -33,6 +35,21 @@ With vLLM (`pip install vllm`, in an environment of its own{_kernels(format)}):
 ```
 vllm serve {name}{flag}
 ```{_keywords(facts.keywords)}"""
+
+
+def _of_one_file(name: str) -> str:
+    return f"""With llama.cpp (its chat template and the tokens that end an answer are in the file):
+
+```
+llama-server --model {name}/model.gguf --jinja
+```
+
+With Ollama, in this folder:
+
+```
+ollama create {name} --file Modelfile
+ollama run {name}
+```"""
 
 
 def _reading(name: str, trust: str) -> str:

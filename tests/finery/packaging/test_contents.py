@@ -95,7 +95,7 @@ def test_a_missing_shard_is_named(model: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("model.safetensors", "only safetensors are packaged"),
+        ("model.safetensors", "no other weights are packaged"),
         ("config.json", r"config\.json: missing; it takes a whole model"),
     ],
 )

@@ -45,7 +45,7 @@ FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
         ("formats: [gptq, awq]", "formats: [gptq, gptq]",
          "quantize.formats: gptq is there twice; keep it once"),
         ("formats: [gptq, awq]", "formats: [gtpq]",
-         "quantize.formats.0: must be 'gptq' or 'awq', not \"gtpq\""),
+         "quantize.formats.0: must be 'gptq', 'awq' or 'gguf', not \"gtpq\""),
         ("data: [identity, handbook]", "data: identity",
          f'train.sft.data: must be a mapping of {STEP_DATA}, not "identity"'),
         ("data: [identity, handbook]", "data: []",

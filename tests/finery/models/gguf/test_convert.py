@@ -63,6 +63,14 @@ def test_llama_cpp_reads_the_same_tokens_and_says_the_same(
         assert answer["choices"][0]["text"] == tokenizer.decode(expected, skip_special_tokens=True)
 
 
+def test_the_same_folder_gives_the_same_bytes(
+    gguf_file: Path, stopping_model: Path, tmp_path: Path
+) -> None:
+    elsewhere = shutil.copytree(stopping_model, tmp_path / "elsewhere-7b-v2")
+    convert(elsewhere, tmp_path / "again.gguf", "f32")
+    assert (tmp_path / "again.gguf").read_bytes() == gguf_file.read_bytes()
+
+
 @pytest.fixture
 def copy(tiny_model: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_model, tmp_path / "copy")
