@@ -236,7 +236,7 @@ def test_the_table_has_every_argument_of_llamafactory() -> None:
     twice = {key for row in ROWS for key in row.names} & set(left())
     assert twice == {
         "max_new_tokens", "temperature", "top_p", "do_predict", "predict_with_generate",
-        "per_device_eval_batch_size", "do_eval", "infer_dtype", "export_quantization_nsamples",
+        "do_sample", "top_k", "repetition_penalty", "per_device_eval_batch_size", "do_eval", "infer_dtype", "export_quantization_nsamples",
     }  # fmt: skip
 
 
@@ -320,6 +320,23 @@ def test_a_prediction_says_what_is_asked() -> None:
     brought(LEAST, asks + "max_new_tokens: 99\npredict_with_generate: true\n")
     params = load(Path("params.yaml"))
     assert (params.data.test, params.evaluate.max_new_tokens) == (["held"], 99)
+
+
+@pytest.mark.parametrize(
+    ("said", "evaluate"),
+    [
+        ("", (0.0, 1.0, 0)),
+        ("do_sample: false\ntop_p: 0.5", (0.0, 1.0, 0)),
+        ("temperature: 0", (0.0, 1.0, 0)),
+        ("do_sample: true", (0.95, 0.7, 50)),
+        ("temperature: 0.3\ntop_k: 0", (0.3, 0.7, 0)),
+    ],
+)
+def test_a_prediction_draws_only_if_it_says_so(said: str, evaluate: tuple[float, ...]) -> None:
+    asks = LEAST.replace("do_train", "do_predict").replace("dataset: talk", "eval_dataset: held")
+    brought(LEAST, asks + said)
+    found = load(Path("params.yaml")).evaluate
+    assert (found.temperature, found.top_p, found.top_k) == evaluate
 
 
 def test_a_chat_file_becomes_nothing_and_is_accounted_for() -> None:

@@ -2,8 +2,8 @@
 
 from finery.moving.llamafactory.keys.draft import LEFT, NOTED
 
-ANSWERING = "`finery chat` and a server take it when they are started"
-GREEDY = "answers of the evaluation are greedy, so that they are the same every time"
+ANSWERING = "`finery chat` takes it when it is started, `finery serve` with each question"
+ANSWERS = "of what is answered, not of the training: see evaluate (docs/evaluation.md)"
 CACHED = "prepare keeps its own cache, by a hash of all that it depends on"
 NOT_OURS = "Finery answers by transformers; packages are in the formats that vLLM and SGLang read"
 PROFILER = "a training is not profiled; its rate and its time are in the log"
@@ -52,11 +52,11 @@ REASONS: tuple[tuple[str, str, str], ...] = (
      " tokenized_path data_shared_file_system cache_dir"),
     (LEFT, "question and answer share cutoff_len, and the end is what is cut",
      "reserved_label_len max_source_length max_target_length"),
-    (LEFT, GREEDY, "do_sample temperature top_p top_k num_beams max_length repetition_penalty"
+    (LEFT, ANSWERS, "do_sample temperature top_p top_k num_beams max_length repetition_penalty"
      " length_penalty skip_special_tokens eval_num_beams generation_max_length"
      " generation_num_beams generation_config sortish_sampler do_predict predict_with_generate"
      " max_new_tokens"),
-    (LEFT, "loss, perplexity and the metrics of the answers are measured in the evaluation",
+    (LEFT, "evaluate.metrics names what is measured (docs/evaluation.md)",
      "compute_accuracy include_for_metrics include_inputs_for_metrics"),
     (LEFT, "a model's template has its own format of tools", "tool_format"),
     (LEFT, "put it in a column `system` of the data, or a chat template in model.chat_template",

@@ -22,7 +22,7 @@ OF_THE_MODEL = (
 WORK = {
     "export": "each step is merged into the model that it started from; merge.step is the last",
     "predict": "base, merged and the quantized models are all asked the tests (data.test)",
-    "chat": "`finery chat` talks to any of the models: finery chat merged",
+    "chat": "`finery chat` and `finery serve` answer by any of the models, such as merged",
     "eval": "the tests are your own (data.test); benchmarks are not run",
 }
 """What has the place of the files that train nothing, and the keys that say it in them."""
@@ -121,7 +121,8 @@ ROWS = (
         "train.STEP.early_stopping_patience, load_best_model_at_end, ...", pace.watching),
     Row("report_to use_swanlab", "train.STEP.report_to", pace.trackers),
     Row("eval_dataset dataset max_new_tokens per_device_eval_batch_size do_predict do_eval"
-        " predict_with_generate", "data.test, evaluate.max_new_tokens, batch_size", texts.asked,
+        " predict_with_generate do_sample temperature top_p top_k repetition_penalty",
+        "data.test, evaluate.max_new_tokens, batch_size, temperature, ...", texts.asked,
         tasks=("predict",), note="of a prediction: what the evaluation asks"),
     Row("export_dir export_quantization_bit export_quantization_nsamples infer_dtype",
         "package.name, quantize.formats and gptq.bits, data.calibration_samples, merge.dtype",

@@ -10,6 +10,7 @@ from finery.moving.llamafactory.files.given import names
 from finery.moving.llamafactory.keys.draft import Draft
 from finery.moving.llamafactory.keys.models import base
 
+DRAWING = ("temperature", "top_p", "top_k")
 TEMPLATES = Path(__file__).parent / "templates.json"
 OWN_TEMPLATE = "model.chat_template"
 COUNTED = "a number of samples there, a share here; {}"
@@ -139,6 +140,21 @@ def media(draft: Draft) -> None:
         draft.leave("media_dir", "images are in dataset_dir, so that DVC sees them change")
 
 
+def _drawn(draft: Draft) -> None:
+    """LLaMA-Factory draws unless it is told not to; here only what a file says itself is carried."""
+    keys = [key for key in ("do_sample", *DRAWING) if draft.has(key)]
+    if draft["do_sample"] is False or (keys and not draft["temperature"]):
+        draft.note("do_sample", "greedy, as the evaluation is anyway")
+    elif keys:
+        for key in DRAWING:
+            draft.carry(f"evaluate.{key}", draft[key], key)
+        draft.note("do_sample", "by evaluate.temperature", "evaluate.temperature")
+    if draft.has("repetition_penalty"):
+        draft.carry(
+            "evaluate.repetition_penalty", draft["repetition_penalty"], "repetition_penalty"
+        )
+
+
 def asked(draft: Draft) -> None:
     """Of a prediction: what is asked, and how long the answers are."""
     chosen = names(draft["eval_dataset"]) or names(draft["dataset"])
@@ -149,5 +165,6 @@ def asked(draft: Draft) -> None:
     if draft.has("per_device_eval_batch_size"):
         draft.carry("evaluate.batch_size", draft["per_device_eval_batch_size"],
                     "per_device_eval_batch_size")  # fmt: skip
+    _drawn(draft)
     for key in ("do_predict", "do_eval", "predict_with_generate"):
         draft.note(key, "every model is asked the tests, and its loss on them is measured")
