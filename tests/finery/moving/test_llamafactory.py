@@ -236,7 +236,8 @@ def test_the_table_has_every_argument_of_llamafactory() -> None:
     twice = {key for row in ROWS for key in row.names} & set(left())
     assert twice == {
         "max_new_tokens", "temperature", "top_p", "do_predict", "predict_with_generate",
-        "do_sample", "top_k", "repetition_penalty", "per_device_eval_batch_size", "do_eval", "infer_dtype", "export_quantization_nsamples",
+        "do_sample", "top_k", "repetition_penalty", "per_device_eval_batch_size", "do_eval",
+        "infer_dtype", "export_quantization_nsamples",
     }  # fmt: skip
 
 

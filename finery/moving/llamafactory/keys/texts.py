@@ -141,7 +141,7 @@ def media(draft: Draft) -> None:
 
 
 def _drawn(draft: Draft) -> None:
-    """LLaMA-Factory draws unless it is told not to; here only what a file says itself is carried."""
+    """LLaMA-Factory draws unless it is told not to; here only if a file itself says so."""
     keys = [key for key in ("do_sample", *DRAWING) if draft.has(key)]
     if draft["do_sample"] is False or (keys and not draft["temperature"]):
         draft.note("do_sample", "greedy, as the evaluation is anyway")
