@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finery.moving.llamafactory.assembled import FINERY, Settings, assembled, counted, fitted
+from finery.moving.llamafactory.assembled import FINERY, Settings, assembled, counted
 from finery.moving.llamafactory.chain import Step, chained, last_step
 from finery.moving.llamafactory.datasets import Wishes, learnt, settle_data
 from finery.moving.llamafactory.files.reading import read
+from finery.moving.llamafactory.fitted import fitted
 from finery.moving.llamafactory.folder import look
 from finery.moving.llamafactory.keys.draft import LEFT, UNKNOWN, Draft, Outcome
 from finery.moving.llamafactory.keys.table import drafted

@@ -176,6 +176,8 @@ VARIANTS = {
         {"method": "dpo", "beta": 0.2, "loss": {"sigmoid": 1, "sft": 0.5}}, "lora_dropout"),
     "DPO by other losses": ("stage: dpo\npref_loss: ipo\nref_model: org/model",
         {"method": "dpo", "loss": "ipo"}, ""),
+    "DPO beside another model": ("stage: dpo\nref_model: org/other", {"method": "dpo"},
+        "ref_model"),
     "cDPO": ("stage: dpo\ndpo_label_smoothing: 0.1",
         {"method": "dpo", "loss": "robust", "label_smoothing": 0.1}, ""),
     "DPO of 0.7": ("stage: dpo\ndpo_beta: 0.3\ndpo_loss: kto_pair\ndpo_ftx: 0.0",

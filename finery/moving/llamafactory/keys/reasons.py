@@ -30,7 +30,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     (NOTED, "it is off unless you set model.trust_remote_code, once you have read that code",
      "trust_remote_code"),
     (NOTED, ADAPTERS, "adapter_name_or_path adapter_folder create_new_adapter reward_model"
-     " ref_model reward_model_adapters ref_model_adapters reward_model_type"),
+     " reward_model_adapters reward_model_type"),
     (NOTED, "the loss and a plot of it are in reports/train/STEP", "plot_loss"),
     (NOTED, "data.dataset_dir", "dataset_dir"),
     (NOTED, "it is in the prefix of model.source, hf: or modelscope:", "hub_name"),
@@ -45,7 +45,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
      "visual_inputs"),
     (NOTED, "tokens are weighed alike over devices and batches", "average_tokens_across_devices"),
     (NOTED, "safetensors always", "save_safetensors export_legacy_format"),
-    (NOTED, "merging streams the model through main memory, in shards of its own",
+    (NOTED, "merging is done in main memory, and writes shards of its own",
      "export_size export_device"),
     (NOTED, "rows are read a thousand at a time anyway", "streaming buffer_size"),
     (LEFT, CACHED, "overwrite_cache preprocessing_batch_size preprocessing_num_workers"
@@ -90,7 +90,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
      " hub_always_push hub_revision push_to_hub_organization"),
     (LEFT, KT, "use_kt kt_weight_path kt_expert_checkpoint_path kt_use_lora_experts"
      " kt_lora_expert_num kt_lora_expert_intermediate_size"),
-    (LEFT, ANSWERING, "infer_dtype"),
+    (LEFT, "models answer in the best type that the machine has", "infer_dtype"),
     (LEFT, NOT_OURS, "infer_backend vllm_maxlen vllm_gpu_util vllm_enforce_eager"
      " vllm_max_lora_rank vllm_config sglang_maxlen sglang_mem_fraction sglang_tp_size"
      " sglang_config sglang_lora_backend sample_backend"),
@@ -98,13 +98,13 @@ REASONS: tuple[tuple[str, str, str], ...] = (
      "loraplus_lr_embedding"),
     (LEFT, "rewards count as their model gives them", "ppo_score_norm ppo_whiten_rewards"),
     (LEFT, PPO, "ppo_buffer_size ppo_epochs ppo_target"),
-    (LEFT, "a reference is the model that the step starts from, in its precision",
-     "ref_model_quantization_bit reward_model_quantization_bit"),
+    (LEFT, "the reference is the model that the step starts from, in its precision",
+     "ref_model ref_model_adapters ref_model_quantization_bit reward_model_quantization_bit"),
     (LEFT, MODES, "ld_alpha use_dft_loss use_asft_loss asft_alpha use_eaft_loss eaft_alpha"
      " label_smoothing_factor"),
     (LEFT, "its state would be in no checkpoint, so that a resumed run ended otherwise",
      "galore_layerwise apollo_layerwise"),
-    (LEFT, "apollo's own limiter is used", "apollo_scale_front"),
+    (LEFT, "the limiter is where apollo has it by default", "apollo_scale_front"),
     (LEFT, "blocks in turn are no optimizer here; train the last layers (tuner.type: freeze)",
      "use_badam badam_mode badam_start_block badam_switch_mode badam_switch_interval"
      " badam_update_ratio badam_mask_mode badam_verbose"),
@@ -121,7 +121,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     (LEFT, LOGGED, "include_effective_tokens_per_second include_num_input_tokens_seen"
      " include_tokens_per_second logging_first_step logging_nan_inf_filter log_level"
      " log_level_replica log_on_each_node disable_tqdm skip_memory_metrics debug"),
-    (LEFT, "the checkpoints of a step are kept until it ends, and no longer",
+    (LEFT, "checkpoints are what a kill does not cost, and gone once the step has ended",
      "save_total_limit save_only_model save_on_each_node enable_jit_checkpoint"),
     (LEFT, "the loss on the validation is computed in the precision of the training",
      "bf16_full_eval fp16_full_eval eval_use_gather_object"),

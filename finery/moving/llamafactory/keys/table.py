@@ -7,7 +7,7 @@ from functools import cache
 
 from finery.moving.llamafactory.files.given import arguments
 from finery.moving.llamafactory.files.reading import OLD
-from finery.moving.llamafactory.keys import models, pace, texts, weights
+from finery.moving.llamafactory.keys import computing, models, pace, texts, weights
 from finery.moving.llamafactory.keys.draft import LEFT, NOTED, UNKNOWN, Draft, Outcome
 from finery.moving.llamafactory.keys.reasons import ANSWERING, REASONS
 
@@ -46,6 +46,11 @@ class Row:
     @property
     def names(self) -> list[str]:
         return self.keys.split()
+
+    @property
+    def row(self) -> str:
+        """As docs/from-llamafactory.md has it."""
+        return f"| {quoted(self.keys)} | {quoted(self.to, ', ')} | {self.note} |"
 
     def apply(self, draft: Draft) -> None:
         if self.becomes is not None:
@@ -102,24 +107,24 @@ ROWS = (
         " galore_update_interval galore_scale galore_proj_type use_apollo apollo_target"
         " apollo_rank apollo_update_interval apollo_scale apollo_proj apollo_proj_type"
         " apollo_scale_type use_muon",
-        "train.STEP.optim, optim_args, optim_target_modules", pace.optimizer),
+        "train.STEP.optim, optim_args, optim_target_modules", computing.optimizer),
     *(Row(key, f"train.STEP.{key}") for key in (
         "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon", "max_grad_norm", "seed",
         "torch_compile",
     )),
     Row("neftune_noise_alpha", "train.STEP.neftune_noise_alpha"),
-    Row("fp16 bf16 pure_bf16", "train.STEP.precision", pace.precision),
+    Row("fp16 bf16 pure_bf16", "train.STEP.precision", computing.precision),
     Row("disable_gradient_checkpointing gradient_checkpointing use_reentrant_gc flash_attn"
         " enable_liger_kernel use_liger_kernel",
-        "train.STEP.gradient_checkpointing, attn_implementation, use_liger_kernel", pace.memory,
-        note="checkpointing is on unless it is turned off, as there"),
+        "train.STEP.gradient_checkpointing, attn_implementation, use_liger_kernel",
+        computing.memory, note="checkpointing is on unless it is turned off, as there"),
     Row("rope_scaling", "train.STEP.rope_scaling", texts.rope,
         note="the factor that cutoff_len needs, where the model is here"),
-    Row("deepspeed fsdp", "train.STEP.distributed", pace.sharing,
+    Row("deepspeed fsdp", "train.STEP.distributed", computing.sharing,
         note="the stage that DeepSpeed's file says; fsdp2"),
     Row("early_stopping_steps load_best_model_at_end metric_for_best_model greater_is_better",
         "train.STEP.early_stopping_patience, load_best_model_at_end, ...", pace.watching),
-    Row("report_to use_swanlab", "train.STEP.report_to", pace.trackers),
+    Row("report_to use_swanlab", "train.STEP.report_to", computing.trackers),
     Row("eval_dataset dataset max_new_tokens per_device_eval_batch_size do_predict do_eval"
         " predict_with_generate do_sample temperature top_p top_k repetition_penalty",
         "data.test, evaluate.max_new_tokens, batch_size, temperature, ...", texts.asked,
@@ -128,6 +133,15 @@ ROWS = (
         "package.name, quantize.formats and gptq.bits, data.calibration_samples, merge.dtype",
         models.export, tasks=("export",)),
 )  # fmt: skip
+
+
+def quoted(names: str, between: str = " ") -> str:
+    return ", ".join(f"`{name}`" for name in names.split(between))
+
+
+def reason_rows(fate: str) -> list[str]:
+    """What becomes no setting, LEFT or NOTED, as docs/from-llamafactory.md has it."""
+    return [f"| {quoted(keys)} | {said} |" for own, said, keys in REASONS if own == fate]
 
 
 @cache

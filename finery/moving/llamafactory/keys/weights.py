@@ -26,6 +26,7 @@ def method(draft: Draft) -> None:
 
 def preferences(draft: Draft) -> None:
     name = draft.values["step.method"]
+    reference(draft)
     if name in ("dpo", "kto", *WITHOUT_REFERENCE):
         draft.carry("step.beta", draft["pref_beta"], "pref_beta")
     if name == "dpo":
@@ -39,6 +40,13 @@ def preferences(draft: Draft) -> None:
         draft.carry("step.undesirable_weight", draft["kto_rejected_weight"], "kto_rejected_weight")
         if draft["pref_ftx"]:
             draft.leave("pref_ftx", "kto learns from verdicts alone; add a step of sft before it")
+
+
+def reference(draft: Draft) -> None:
+    """One that is what the training begins with is what is taken anyway."""
+    named, model = draft.source.path("ref_model"), draft.source.path("model_name_or_path")
+    if named and named == model and not draft.has("adapter_name_or_path"):
+        draft.note("ref_model", "the reference is the model that the step starts from")
 
 
 def _losses(draft: Draft) -> None:
