@@ -15,6 +15,7 @@ StageName = Literal[
     "merge",
     "quantize",
     "evaluate",
+    "compare",
     "gate",
     "package",
 ]

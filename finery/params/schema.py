@@ -20,6 +20,7 @@ from finery.params.evaluate import BUILT_IN
 from finery.params.place import Place
 from finery.params.recipe import Recipe
 from finery.params.release import ReleaseParams
+from finery.params.report import ReportParams
 from finery.params.resources import ResourcesParams
 
 QUOTE = "'"
@@ -29,7 +30,11 @@ MOVED = {
     "data.interleave_probs": "train.STEP.data.interleave_probs",
 }
 """Where settings of earlier versions are now."""
-NEW = {"starts": "starts: {}", "quantize.formats": "formats: [gptq, awq]"}
+NEW = {
+    "starts": "starts: {}",
+    "quantize.formats": "formats: [gptq, awq]",
+    "report": "report: {}",
+}
 """Settings that earlier versions did not have, and what does as they did."""
 
 
@@ -44,6 +49,7 @@ class ParamsError(UserError):
 class Params(Recipe):
     """Every setting: the recipe, one section a stage, and how it is run."""
 
+    report: ReportParams
     release: ReleaseParams = ReleaseParams()
     resources: ResourcesParams = ResourcesParams()
 

@@ -1,17 +1,13 @@
 """Two models, sample by sample, on every metric that params.yaml asks for."""
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
 
 from finery.params.release import LOWER_IS_BETTER, ReleaseParams
 from finery.releases.bootstrap import Comparison, bounds, verdict
 from finery.releases.errors import NotPaired, ReleaseError
-
-Sample = dict[str, Any]
-"""A line of reports/samples/NAME.jsonl."""
+from finery.samples import Sample, keyed, score
 
 
 def compare(
@@ -33,7 +29,7 @@ def _compare(
 ) -> Comparison:
     dataset, _, name = metric.rpartition(".")
     pairs = _paired(dataset, candidate, champion)
-    scores = [(_score(name, mine), _score(name, theirs)) for mine, theirs in pairs]
+    scores = [(score(name, mine), score(name, theirs)) for mine, theirs in pairs]
     scored = [(mine, theirs) for mine, theirs in scores if mine is not None and theirs is not None]
     _check(metric, scored)
     sign = -1 if name in LOWER_IS_BETTER else 1
@@ -55,35 +51,13 @@ def _compare(
 def _paired(
     dataset: str, candidate: Sequence[Sample], champion: Sequence[Sample]
 ) -> list[tuple[Sample, Sample]]:
-    mine, theirs = dict(_keyed(dataset, candidate)), dict(_keyed(dataset, champion))
+    mine, theirs = keyed(dataset, candidate), keyed(dataset, champion)
     if mine.keys() != theirs.keys():
         raise NotPaired(
             f"{dataset}: {len(mine.keys() - theirs.keys())} test samples are new and"
             f" {len(theirs.keys() - mine.keys())} are gone since the champion was evaluated"
         )
     return [(mine[key], theirs[key]) for key in mine]
-
-
-def _keyed(dataset: str, samples: Sequence[Sample]) -> Iterator[tuple[tuple, Sample]]:
-    """Each sample under what was asked; the same question asked twice is told apart by a count."""
-    asked = Counter()
-    for sample in samples:
-        if dataset in (sample["dataset"], "all"):
-            key = (sample["dataset"], sample["question"], sample["reference"])
-            key += tuple(sample["keywords"] or ())
-            asked[key] += 1
-            yield (*key, asked[key]), sample
-
-
-def _score(name: str, sample: Sample) -> float | None:
-    if name == "loss":
-        loss, tokens = sample["loss"], sample["reference_tokens"]
-        if loss is None:  # of an empty answer there is none; of any other it was no number
-            return math.nan if tokens else None
-        return loss * tokens
-    if name == "unfinished":
-        return float(not sample["finished"])
-    return sample.get(name)
 
 
 def _check(metric: str, scored: Sequence[tuple[float, float]]) -> None:

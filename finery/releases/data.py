@@ -1,7 +1,6 @@
 """What a release is made of, at its commit: from DVC's cache, or else from the DVC remote."""
 
 import errno
-import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 from finery.errors import UserError
 from finery.releases import git
 from finery.releases.errors import NotDelivered, ReleaseError
+from finery.samples import Sample, parse_samples
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 MERGED = "merged"
@@ -71,16 +71,11 @@ def is_locked(root: Path, commit: str, package: str) -> bool:
     return package in (git.read(root, commit, "dvc.lock") or "")
 
 
-def samples(root: Path, commit: str, name: str) -> list[dict[str, Any]]:
+def samples(root: Path, commit: str, name: str) -> list[Sample]:
     """The scored test samples of a model. Raises `NotDelivered` if no storage has them."""
     path = samples_path(root, commit, name)
     with opened(root) as repo, delivered(path, commit), repo.switch(commit):
         return parse_samples(repo.dvcfs.read_text(f"/{path}", encoding="utf-8"))
-
-
-def parse_samples(text: str) -> list[dict[str, Any]]:
-    """One JSON object a line; splitlines() would break lines at U+2028 too, inside a string."""
-    return [json.loads(line) for line in text.split("\n") if line]
 
 
 def download(

@@ -14,8 +14,9 @@ from finery.params.release import ReleaseParams
 from finery.releases import data, git
 from finery.releases.bootstrap import Comparison
 from finery.releases.candidate import check_committed
-from finery.releases.comparison import Sample, compare
+from finery.releases.comparison import compare
 from finery.releases.errors import NotPaired
+from finery.samples import Sample, parse_samples
 
 STDERR = 2
 TESTS = "data/prepared/test"
@@ -82,7 +83,7 @@ def _evaluate(root: Path, package: Path, tests: Path, samples: Path) -> list[Sam
             "today's tests could not be put to a version of another day: evaluate failed with"
             f" exit status {done.returncode}, its message is above; nothing was released"
         )
-    return data.parse_samples(samples.read_text(encoding="utf-8"))
+    return parse_samples(samples.read_text(encoding="utf-8"))
 
 
 def _how_evaluated(root: Path, commit: str, name: str) -> tuple[dict, dict]:

@@ -24,6 +24,7 @@ from finery.check.settings import check
 from finery.errors import PipelineError, UserError
 from finery.params.data import DataParams
 from finery.params.recipe import Recipe
+from finery.params.report import ComparedParams
 from finery.params.schema import Params
 from finery.params.step import StepParams
 from finery.stage.allocator import give_back_at_once
@@ -163,7 +164,7 @@ def _arguments(stage: Callable[..., None], argv: list[str] | None) -> dict[str, 
     return vars(parser.parse_args(argv))
 
 
-def _section(parameter: inspect.Parameter, params: Recipe, step: str | None) -> Any:
+def _section(parameter: inspect.Parameter, params: Params, step: str | None) -> Any:
     """The part of params.yaml that a parameter is annotated with; None if it is no such part.
 
     `step` is the step of the training that a stage is called for, if it is. Raises `UserError`.
@@ -174,6 +175,8 @@ def _section(parameter: inspect.Parameter, params: Recipe, step: str | None) -> 
         return params.train[step]
     if parameter.annotation is DataParams:
         return params.data_of(step)
+    if parameter.annotation is ComparedParams:
+        return ComparedParams(language=params.report.language, formats=params.quantize.formats)
     if parameter.annotation is Recipe:
         return Recipe.model_construct(
             **{name: getattr(params, name) for name in Recipe.model_fields}

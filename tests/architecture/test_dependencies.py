@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from finery.params.data import DataParams
 from finery.params.merge import MergeParams
 from finery.params.recipe import Recipe
+from finery.params.report import ComparedParams
 from finery.params.step import StepParams, Tuner
 from finery.params.train import Step
 from tests.architecture.code import CHOICES, closure, modules_of, shared
@@ -208,6 +209,8 @@ def handed_settings(stage: str) -> set[str]:
         return {f"train.{item}"}
     if first is DataParams:
         return {"data", f"train.{item}.data"}
+    if first is ComparedParams:
+        return {"quantize.formats", "report"}
     if first is MergeParams:
         return {f"merge.{name}" for name in MergeParams.model_fields if name != "step"}
     (section,) = (name for name, f in Recipe.model_fields.items() if f.annotation is first)

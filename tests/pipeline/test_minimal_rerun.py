@@ -29,9 +29,9 @@ EVALUATE_QUANTIZED = {"evaluate_quantized@gptq", "evaluate_quantized@awq"}
 EVALUATE = {"evaluate@base", "evaluate@merged"} | EVALUATE_QUANTIZED
 PACKAGE = {"package@merged", "package_quantized@gptq", "package_quantized@awq"}
 FROM_GATE = {"gate"} | PACKAGE
-FROM_EVALUATE = EVALUATE | FROM_GATE
-FROM_GPTQ = {"quantize@gptq", "evaluate_quantized@gptq"} | FROM_GATE
-FROM_AWQ = {"quantize@awq", "evaluate_quantized@awq"} | FROM_GATE
+FROM_EVALUATE = {"compare"} | EVALUATE | FROM_GATE
+FROM_GPTQ = {"quantize@gptq", "evaluate_quantized@gptq", "compare"} | FROM_GATE
+FROM_AWQ = {"quantize@awq", "evaluate_quantized@awq", "compare"} | FROM_GATE
 FROM_QUANTIZE = FROM_GPTQ | FROM_AWQ
 FROM_STEP = {"evaluate@merged"} | FROM_QUANTIZE
 """What the model of the last step reaches."""
@@ -161,8 +161,8 @@ SETTINGS = [
     setting(
         "quantize.formats",
         ["awq"],
-        PACKAGE - {"package_quantized@gptq"},
-        PACKAGE - {"package_quantized@gptq"},
+        {"compare"} | PACKAGE - {"package_quantized@gptq"},
+        {"compare"} | PACKAGE - {"package_quantized@gptq"},
     ),
     setting("quantize.gptq.bits", 8, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
     setting("quantize.gptq.damp_percent", 0.1, {"quantize@gptq"} | PACKAGE, FROM_GPTQ),
@@ -171,6 +171,7 @@ SETTINGS = [
     setting("evaluate.max_new_tokens", 9, EVALUATE | PACKAGE, FROM_EVALUATE),
     setting("evaluate.batch_size", 2, EVALUATE | PACKAGE, FROM_EVALUATE),
     setting("gate.rules", [], {"gate"} | PACKAGE, FROM_GATE),
+    setting("report.language", "zh", {"compare"}, {"compare"}),
     setting("package.description", "Another.", PACKAGE, PACKAGE),
     setting("package.language", ["en", "de"], PACKAGE, PACKAGE),
     setting("release.confidence", 0.9, NOTHING, NOTHING),
@@ -212,6 +213,11 @@ CODE = [
     code("stages/quantize.py", QUANTIZE, FROM_QUANTIZE),
     code("stages/evaluate.py", EVALUATE, FROM_EVALUATE),
     code("stages/gate.py", {"gate"}, FROM_GATE),
+    code("stages/compare.py", {"compare"}, {"compare"}),
+    code("finery/comparison/table.py", {"compare"}, {"compare"}),
+    code("finery/comparison/page.html.j2", {"compare"}, {"compare"}),
+    code("finery/params/report.py", {"compare"}, {"compare"}),
+    code("finery/samples.py", {"compare"}, {"compare"}),
     code("stages/package.py", PACKAGE, PACKAGE),
     code("finery/sources/pypi.py", {"download"}, ALL),
     code("finery/data/formats/alpaca.py", DATA, FROM_DATA),
@@ -235,7 +241,7 @@ CODE = [
     code("finery/gate.py", {"gate"}, FROM_GATE),
     code("finery/errors.py", ALL, ALL),
     code("finery/git.py", PACKAGE, PACKAGE),
-    code("finery/to_json.py", ALL, ALL),
+    code("finery/to_json.py", ALL - {"compare"}, ALL),
     code("finery/reward_functions.py", PREPARE | TRAIN, {"prepare@dpo"} | FROM_PREPARE),
     code(
         "finery/user_functions.py",
@@ -246,9 +252,9 @@ CODE = [
     code("metrics/README.md", EVALUATE, FROM_EVALUATE),
     code("finery/hubs/errors.py", {"download"} | DATA, ALL),
     code("finery/hubs/revisions.py", {"download"} | DATA, ALL),
-    code("finery/lineage.py", ALL - {"gate"}, ALL),
+    code("finery/lineage.py", ALL - {"gate", "compare"}, ALL),
     code("finery/models/chat_template.py", {"download"} | DATA | TRAIN | PACKAGE, ALL),
-    code("finery/models/settings.py", ALL - QUANTIZE - {"gate"}, ALL),
+    code("finery/models/settings.py", ALL - QUANTIZE - {"gate", "compare"}, ALL),
     code("finery/models/tokens.py", {"download"} | DATA | TRAIN | PACKAGE, ALL),
     code("finery/models/end_of_turn.py", {"download"} | TRAIN, ALL),
     code("finery/check/template.py", {"download"}, ALL),
@@ -280,8 +286,8 @@ CODE = [
     code("finery/training/tuners/lora.py", TRAIN, FROM_TRAIN),
     code("finery/training/tuners/full.py", NOTHING, NOTHING),
     code("finery/params/merge.py", MERGE | PACKAGE, FROM_MERGE),
-    code("finery/params/quantize.py", QUANTIZE | {"gate"} | PACKAGE, FROM_QUANTIZE),
-    code("finery/params/evaluate.py", EVALUATE | PACKAGE, FROM_EVALUATE),
+    code("finery/params/quantize.py", QUANTIZE | {"gate", "compare"} | PACKAGE, FROM_QUANTIZE),
+    code("finery/params/evaluate.py", {"compare"} | EVALUATE | PACKAGE, FROM_EVALUATE),
     code("finery/params/gate.py", {"gate"} | PACKAGE, FROM_GATE),
     code("finery/params/package.py", PACKAGE, PACKAGE),
     code("finery/params/recipe.py", PACKAGE, PACKAGE),

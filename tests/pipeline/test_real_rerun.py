@@ -42,7 +42,7 @@ def test_a_test_row_changes_scores_but_no_model(project: Project) -> None:
     rows[0]["output"] = "I would rather not say who I am."
     project.write("data/raw/identity_test.json", json.dumps(rows, indent=2))
     outcome = project.repro()
-    expected = {"gate"} | PREPARE | EVALUATE | PACKAGE
+    expected = {"compare", "gate"} | PREPARE | EVALUATE | PACKAGE
     assert (outcome.status, outcome.ran) == (0, expected), outcome.output
     assert project.contents(*models) == models_before
     after = project.contents(*metrics)
@@ -113,6 +113,6 @@ def test_data_of_the_first_step_reaches_every_model(project: Project) -> None:
     project.write("data/raw/identity.json", json.dumps(rows, indent=2))
     outcome = project.repro()
     expected = {"train@sft", "merge@sft", "train@dpo", "merge@dpo", "gate"} | PREPARE | PACKAGE
-    expected |= {"quantize@gptq", "quantize@awq"} | EVALUATE - {"evaluate@base"}
+    expected |= {"quantize@gptq", "quantize@awq", "compare"} | EVALUATE - {"evaluate@base"}
     assert outcome.status == 0, outcome.output
     assert outcome.ran == expected

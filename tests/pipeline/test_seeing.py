@@ -33,7 +33,7 @@ def test_images_through_dvc_to_a_package(new_project: Callable[[str], Project]) 
     assert outcome.status == 0, outcome.output
     assert outcome.ran == {
         "download", "prepare_test", "prepare@sft", "train@sft", "merge@sft", "evaluate@base",
-        "evaluate@merged", "gate", "package@merged",
+        "evaluate@merged", "compare", "gate", "package@merged",
     }  # fmt: skip
     package = project.folder / "models/packages/merged"
     assert "AutoModelForImageTextToText" in (package / "README.md").read_text()
@@ -44,7 +44,8 @@ def test_images_through_dvc_to_a_package(new_project: Callable[[str], Project]) 
     draw(project.folder / "data/pictures/pictures/red-32.png", "green", (32, 24))  # a test's
     changed = project.repro()
     assert changed.ran == {
-        "prepare_test", "prepare@sft", "evaluate@base", "evaluate@merged", "gate", "package@merged",
+        "prepare_test", "prepare@sft", "evaluate@base", "evaluate@merged", "compare", "gate",
+        "package@merged",
     }, changed.output  # fmt: skip
 
 

@@ -161,7 +161,7 @@ def _sorted(values: dict[str, Any]) -> dict[str, Any]:
 
 
 SECTIONS = ("model", "data", "starts", "train", "merge", "quantize", "evaluate", "gate", "package",
-            "resources")  # fmt: skip
+            "report", "resources")  # fmt: skip
 
 
 def counted(steps: Sequence[Step], counts: dict[str, int]) -> Iterator[str]:

@@ -89,7 +89,7 @@ def _rest(
     todo: list[str],
 ) -> None:
     """The sections that LLaMA-Factory has nothing for."""
-    for key, value in (("starts", {}), ("evaluate", {}), ("gate", {})):
+    for key, value in (("starts", {}), ("evaluate", {}), ("gate", {}), ("report", {})):
         if not any(name.startswith(f"{key}.") for name in settings.values):
             settings.set(key, value, "")
     settings.set("merge.step", last, _exported(drafts) or "the last of the chain")
