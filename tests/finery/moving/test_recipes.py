@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parents[3]
 ALL = recipes(ROOT / "recipes")
 HARDWARE = re.compile(r"a CPU with (?P<ram>\d+) GB|(?P<gpus>a|\d+) GPUs? of (?P<gb>\d+) GB")
 STAGES = {
-    "download", "prepare_test", "evaluate@base", "evaluate@merged", "gate", "package@merged",
+    "download", "prepare_test", "evaluate@base", "evaluate@merged", "compare", "gate",
+    "package@merged",
 }  # fmt: skip
 
 

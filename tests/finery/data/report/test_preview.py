@@ -24,7 +24,8 @@ train:
     data: [chats, ranked, judged, texts]
     tuner: {type: lora}
 merge: {step: sft}
-quantize: {}
+quantize: {formats: []}
+report: {}
 evaluate: {}
 gate: {}
 package: {name: tiny, license: mit}
