@@ -27,6 +27,25 @@ def serve(
     name: Annotated[
         str | None, typer.Option(help="What the API calls the model; by default VARIANT.")
     ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(help="transformers, llamacpp (of finery[serve]), vllm; auto: what is best."),
+    ] = "auto",
+    streams: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Answers at once; 8, with transformers 1.")
+    ] = None,
+    context: Annotated[
+        int | None, typer.Option(min=64, help="Tokens of prompt and answer; llamacpp: 4096.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="llamacpp's numbers: f16, f32, bf16, q8_0; auto: f16 if they fit.")
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of llamacpp; by default one less than cores.")
+    ] = None,
+    vllm_python: Annotated[
+        Path | None, typer.Option(help="The python of vLLM's environment, or in FINERY_VLLM.")
+    ] = None,
     queue: Annotated[
         int, typer.Option(min=0, help="Answers that may wait; then 429, try again.")
     ] = 64,
@@ -44,10 +63,13 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a model over an API as OpenAI's, on this machine unless told otherwise."""
+    from finery.serving.engines.choice import Wanted
     from finery.serving.start import Options, start
 
+    wanted = Wanted(engine, streams, context, weights, threads, vllm_python)
     options = Options(
-        variant, host, port, name, queue, time_limit, body_limit, api_key_file, cors_origin or []
-    )
+        variant, host, port, name, queue, time_limit, body_limit, api_key_file,
+        cors_origin or [], wanted,
+    )  # fmt: skip
     with one_line_errors():
         start(options, fetched)

@@ -14,6 +14,7 @@ from typing import Any
 from finery.answering.files import read_text
 from finery.answering.variants import Variant, variant
 from finery.errors import UserError
+from finery.serving.engines.choice import Wanted, chosen, started
 
 KEY = "FINERY_API_KEY"
 """The environment variable that a key may be in."""
@@ -40,6 +41,7 @@ class Options:
     """MiB."""
     api_key_file: Path | None = None
     cors_origin: Sequence[str] = field(default_factory=list)
+    wanted: Wanted = field(default_factory=Wanted)
 
 
 def start(options: Options, fetched: Callable[[str], Path]) -> None:
@@ -54,22 +56,20 @@ def start(options: Options, fetched: Callable[[str], Path]) -> None:
         )
     rules = Rules(keys, options.cors_origin, options.body_limit * MIB)
     found = variant(options.variant, fetched)
+    chosen(options.wanted, found)
     with listening(options.host, options.port) as place, suppress(KeyboardInterrupt):
         asyncio.run(_serve(options, rules, found, place))
 
 
-def served(options: Options, found: Variant, meters: Any) -> Any:
-    """A variant with the engine that computes it."""
-    from finery.answering.loading import loaded
-    from finery.serving.engines.in_process import InProcess
+async def served(options: Options, found: Variant, meters: Any) -> Any:
+    """A variant with the engine that computes it, which answers."""
     from finery.serving.served import Served
     from finery.serving.wording import Wording
 
-    tokenizer, model = loaded(found)
-    wording = Wording(found.folder, tokenizer)
-    return Served(
-        options.name or _name(options.variant), wording, InProcess(model), options.queue, meters
-    )
+    engine = chosen(options.wanted, found)
+    tokenizer, computing = await started(options.wanted, engine, found, _say)
+    name = options.name or _name(options.variant)
+    return Served(name, Wording(found.folder, tokenizer), computing, options.queue, meters)
 
 
 def read_keys(file: Path | None, environment: Any) -> list[str]:
@@ -112,8 +112,8 @@ async def _serve(options: Options, rules: Any, found: Variant, place: socket) ->
     from finery.serving.door.meters import Meters
     from finery.serving.front import Front, api
 
-    print(f"{found.where} ...", file=sys.stderr, flush=True)
-    first = await asyncio.to_thread(served, options, found, Meters())
+    _say(f"{found.where} ...")
+    first = await served(options, found, Meters())
     config = uvicorn.Config(
         api(Front(first, options.time_limit), rules),
         log_level="warning",
@@ -125,8 +125,12 @@ async def _serve(options: Options, rules: Any, found: Variant, place: socket) ->
     host, port = place.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
     says = f"{first.name} by {first.engine.name}: http://{host}:{port}/v1"
-    print(says, file=sys.stderr, flush=True)
+    _say(says)
     await uvicorn.Server(config).serve(sockets=[place])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _name(variant: str) -> str:

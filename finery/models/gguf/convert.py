@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from finery.models.gguf import program
 from finery.models.gguf.converter import architectures, find_converter
-from finery.models.gguf.errors import GgufError
+from finery.models.gguf.errors import GgufError, TooLarge
 from finery.models.settings import CONFIG, read_settings
 
 Outtype = Literal["f32", "f16", "bf16", "q8_0"]
@@ -37,7 +37,7 @@ def convert(model: Path, file: Path, outtype: Outtype, name: str = "model") -> N
     _refuse(model, outtype)
     if (found := _too_large(model, outtype)) is not None:
         others = " or ".join(each for each in get_args(Outtype) if each not in LARGEST)
-        raise GgufError(
+        raise TooLarge(
             f"{model}: {found[0]} has {found[1]:.3g}, and {outtype} ends at"
             f" {LARGEST[outtype]:.3g}; take {others}"
         )

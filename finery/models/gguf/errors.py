@@ -5,3 +5,7 @@ from finery.errors import UserError
 
 class GgufError(UserError):
     """The model, its tokenizer or the type of numbers is not for GGUF."""
+
+
+class TooLarge(GgufError):
+    """A weight is larger than the numbers of the type."""

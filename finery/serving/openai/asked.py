@@ -1,7 +1,7 @@
 """From a request's body to what the model is asked."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from finery.answering.sampling import Sampling
@@ -62,8 +62,8 @@ def schema(asked: Asked, served: Served) -> Mapping[str, Any] | None:
             param="response_format",
         )
     found = wanted.json_schema.schema_ if isinstance(wanted, JsonSchema) else {}
-    if _depth(found) > DEPTH:
-        raise Refused(f"response_format: nested deeper than {DEPTH}", param="response_format")
+    if problem := _problem(found):
+        raise Refused(f"response_format: {problem}", param="response_format")
     return found
 
 
@@ -121,6 +121,43 @@ def _function(function: Any, where: str) -> dict[str, Any]:
         param = f"{where}.tool_calls"
         raise Refused(f"{param}: arguments must be JSON, an object", param=param)
     return {"name": function.name, "arguments": arguments}
+
+
+def _problem(schema: dict[str, Any]) -> str | None:
+    """Why a JSON Schema cannot be used; engines pass over what they do not know in silence."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    if _depth(schema) > DEPTH:
+        return f"nested deeper than {DEPTH}"
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        return f"is no JSON Schema: {error.message[:200]}"
+    for place in _references(schema):
+        if not place.startswith("#"):
+            return f"refers to elsewhere: {place[:200]}"
+        if not _is_in(schema, place):
+            return f"refers to {place[:200]}, which is not there"
+    return None
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _references(each)
+
+
+def _is_in(schema: Any, place: str) -> bool:
+    for part in place.removeprefix("#").strip("/").split("/"):
+        if part and (not isinstance(schema, dict) or part not in schema):
+            return False
+        schema = schema[part] if part else schema
+    return True
 
 
 def _depth(value: Any) -> int:

@@ -12,16 +12,18 @@ LEAST = -9999.0
 
 
 def listed(wording: Wording, tokens: Sequence[Token]) -> list[dict[str, Any]]:
-    """For a conversation."""
+    """For a conversation. Parts of a character, of which an engine may know none, are left out."""
     return [
         _likely(wording, token.id, token.logprob)
         | {"top_logprobs": [_likely(wording, *each) for each in token.likeliest]}
         for token in tokens
+        if token.logprob is not None
     ]
 
 
 def in_columns(wording: Wording, tokens: Sequence[Token], start: int) -> dict[str, Any]:
     """For a text that is gone on with; `start`: how many characters it has before."""
+    tokens = [token for token in tokens if token.logprob is not None]
     texts = [wording.token(token.id) for token in tokens]
     offsets = [start + sum(map(len, texts[:place])) for place in range(len(texts))]
     return {
@@ -35,11 +37,11 @@ def in_columns(wording: Wording, tokens: Sequence[Token], start: int) -> dict[st
     }
 
 
-def _likely(wording: Wording, token: int, logprob: float | None) -> dict[str, Any]:
+def _likely(wording: Wording, token: int, logprob: float) -> dict[str, Any]:
     text = wording.token(token)
     known = None if UNFINISHED in text else list(text.encode())
     return {"token": text, "logprob": _finite(logprob), "bytes": known}
 
 
-def _finite(value: float | None) -> float:
-    return LEAST if value is None else max(value, LEAST)
+def _finite(value: float) -> float:
+    return max(value, LEAST)

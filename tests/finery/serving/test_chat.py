@@ -122,9 +122,9 @@ def test_probabilities_are_those_of_the_model(client: OpenAI, taught) -> None:
     for place in found:
         logits = load_for_inference(taught)(torch.tensor([ids])).logits[0, -1]
         values, best = logits.log_softmax(-1).topk(3)
-        assert place.logprob == pytest.approx(values[0].item(), abs=1e-4)
+        assert place.logprob == pytest.approx(values[0].item(), abs=1e-3)
         likeliest = [each.logprob for each in place.top_logprobs]
-        assert likeliest == pytest.approx(values.tolist(), abs=1e-3)
+        assert likeliest == pytest.approx(values.tolist(), abs=1e-2)
         assert place.top_logprobs[0].token == place.token
         ids = [*ids, best[0].item()]
     assert "".join(place.token for place in found) == NAME

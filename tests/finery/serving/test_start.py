@@ -48,12 +48,18 @@ def test_a_port_that_is_taken_is_said() -> None:
         listening("203.0.113.7", 80)
 
 
-def test_the_command_serves_until_it_is_stopped(taught: Path) -> None:
+def test_the_command_serves_until_it_is_stopped(
+    taught: Path, taught_gguf: Path, home: Path
+) -> None:
     import httpx
 
     command = [sys.executable, "-m", "finery.cli", "serve", str(taught), "--port", "0"]
+    command += ["--weights", "f32", "--engine", "llamacpp", "--streams", "2", "--threads", "1"]
     environment = os.environ | {"FINERY_API_KEY": "secret-of-mine", "PYTHONPATH": str(ROOT)}
-    program = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    environment["XDG_CACHE_HOME"] = str(home)
+    program = subprocess.Popen(
+        command, env=environment, cwd=home, stderr=subprocess.PIPE, text=True
+    )
     try:
         lines = [program.stderr.readline()]
         while program.poll() is None and "http://" not in lines[-1]:
@@ -67,4 +73,5 @@ def test_the_command_serves_until_it_is_stopped(taught: Path) -> None:
         program.send_signal(signal.SIGINT)
         rest = program.communicate(timeout=30)[1]
     assert "secret-of-mine" not in "".join(lines) + rest
+    assert "model by llamacpp: http" in lines[-1] and f"to {home}" not in "".join(lines)
     assert (program.returncode, "Traceback" in rest) == (0, False)
