@@ -69,6 +69,7 @@ def be_quiet() -> None:
     for noisy in ("torchao", "torch.utils._pytree"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", "Setuptools is replacing distutils")
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

@@ -124,16 +124,6 @@ def test_no_gpu_is_no_obstacle(project: Path):
     assert (usable, [f.level for f in found]) == (False, ["note"])
 
 
-def test_several_consumer_cards_hang(project: Path, monkeypatch: pytest.MonkeyPatch):
-    params = load(Path("params.yaml"))
-    advice = about(list(several_gpus(params, several(2))), "NCCL").advice
-    assert "export NCCL_P2P_DISABLE=1 NCCL_IB_DISABLE=1" in advice
-    monkeypatch.setenv("NCCL_P2P_DISABLE", "1")
-    assert "NCCL_P2P_DISABLE" not in about(list(several_gpus(params, several(2))), "NCCL").advice
-    monkeypatch.setenv("NCCL_IB_DISABLE", "1")
-    assert list(several_gpus(params, several(2))) == []
-
-
 @pytest.mark.parametrize("cards", [several(1), several(2, "NVIDIA H100 80GB HBM3")])
 def test_other_cards_do_not(project: Path, cards: Cards):
     assert list(several_gpus(load(Path("params.yaml")), cards)) == []
