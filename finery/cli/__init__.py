@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from finery.cli import answering, data, moving, pipeline, releases, serving
+from finery.cli import answering, comparing, data, moving, pipeline, releases, serving
 from finery.cli.errors import one_line_errors
 from finery.errors import UserError
 
@@ -12,6 +12,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(pipeline.commands)
 app.add_typer(releases.commands)
 app.add_typer(answering.commands)
+app.add_typer(comparing.commands)
 app.add_typer(serving.commands)
 app.add_typer(data.commands, name="data")
 app.add_typer(moving.commands)

@@ -1,12 +1,13 @@
 """Put the tests to a model: the losses of the references, and answers of its own."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from finery.evaluation.calls import matched_calls
-from finery.evaluation.kept import Said
+from finery.evaluation.kept import Asked, Said
 from finery.evaluation.loss import losses
 from finery.evaluation.seen import seen_by
 from finery.inference.answers import answer
@@ -19,9 +20,7 @@ from finery.params.evaluate import EvaluateParams
 DECODING = [field.name for field in fields(Decoding)]
 
 
-def ask(
-    params: EvaluateParams, model: Path, tests: Path, rows: Sequence[dict[str, Any]]
-) -> list[Said]:
+def ask(params: EvaluateParams, model: Path, tests: Path, rows: Sequence[dict[str, Any]]) -> Asked:
     """What a model makes of each test; `rows` are those of the folder `tests`.
 
     Raises `EvaluationError` for a loss that is no number.
@@ -34,6 +33,9 @@ def ask(
     asked = seen and (lambda batch, tokens: seen([rows[index] for index in batch], tokens))
     decoding = Decoding(**{name: getattr(params, name) for name in DECODING})
     sizes = params.max_new_tokens, params.batch_size
+    start = time.monotonic()
     answers = answer(loaded, tokenizer, prompts, *sizes, asked, decoding)
+    seconds = time.monotonic() - start
     calls = matched_calls(loaded, tokenizer, rows, answers)
-    return [Said(*each) for each in zip(answers, each_loss, calls, strict=True)]
+    said = [Said(*each) for each in zip(answers, each_loss, calls, strict=True)]
+    return Asked(said, round(seconds, 2))

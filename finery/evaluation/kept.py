@@ -32,7 +32,15 @@ class Said:
     call_match: float | None = None
 
 
-def once(made_from: str, ask: Callable[[], Sequence[Said]]) -> Sequence[Said]:
+@dataclass(frozen=True)
+class Asked:
+    """What a model said to all tests, and how many seconds its answers took together."""
+
+    said: Sequence[Said]
+    seconds: float
+
+
+def once(made_from: str, ask: Callable[[], Asked]) -> Sequence[Said]:
     """What was said the last time if all that it was made from is the same; else what `ask` gives.
 
     There is one file for each stage of DVC that evaluates.
@@ -42,9 +50,9 @@ def once(made_from: str, ask: Callable[[], Sequence[Said]]) -> Sequence[Said]:
     if (found := _read(file, made_from)) is not None:
         print(f"{len(found)} answers kept from the last time: they are scored alone")
         return found
-    said = ask()
-    _write(file, made_from, said)
-    return said
+    asked = ask()
+    _write(file, made_from, asked)
+    return asked.said
 
 
 def made_from(model: Path, tests: Path, settings: dict[str, Any]) -> str:
@@ -85,10 +93,11 @@ def _read(file: Path, made_from: str) -> list[Said] | None:
         return None
 
 
-def _write(file: Path, made_from: str, said: Sequence[Said]) -> None:
+def _write(file: Path, made_from: str, asked: Asked) -> None:
     """Whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".partial-{file.name}")
-    content = {"made_from": made_from, "said": [astuple(each) for each in said]}
+    said = [astuple(each) for each in asked.said]
+    content = {"made_from": made_from, "seconds": asked.seconds, "said": said}
     partial.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     partial.replace(file)
