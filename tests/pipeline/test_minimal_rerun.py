@@ -216,7 +216,7 @@ CODE = [
     code("stages/compare.py", {"compare"}, {"compare"}),
     code("finery/comparison/table.py", {"compare"}, {"compare"}),
     code("finery/comparison/here.py", NOTHING, NOTHING),
-    code("finery/comparison/page.html.j2", {"compare"}, {"compare"}),
+    code("finery/comparison/templates/page.html.j2", {"compare"}, {"compare"}),
     code("finery/params/report.py", {"compare"}, {"compare"}),
     code("finery/samples.py", {"compare"}, {"compare"}),
     code("stages/package.py", PACKAGE, PACKAGE),
