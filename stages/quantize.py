@@ -7,7 +7,10 @@ from finery import lineage
 from finery.data.prepared import read_parquet
 from finery.models.files import carry_along
 from finery.models.finite import insist_on_numbers, remedy
+from finery.models.group_size import resolved
+from finery.models.layer_widths import layer_widths
 from finery.models.load import be_quiet
+from finery.models.tensors import tensors
 from finery.params.quantize import AwqParams, GptqParams, QuantizeParams
 from finery.quantization.apart import quantize_apart
 from finery.quantization.calibration import Calibration, calibration, longest_text
@@ -25,6 +28,8 @@ def quantize(
     Raises `TrialError` if the result does not load and answer.
     """
     settings = getattr(params, format)
+    if format != "gguf":
+        settings = resolved(settings, layer_widths(tensors(model)))
     rows = [row["input_ids"] for row in read_parquet(data / "calibration.parquet")]
     insist_on_numbers(model, remedy(model))
     record = {"format": format, **settings.model_dump()}

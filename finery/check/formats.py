@@ -7,6 +7,8 @@ from finery.check.group_size import group_size_problem
 from finery.models.gguf.convert import unknown_architecture
 from finery.models.gguf.errors import GgufError
 from finery.models.gguf.library import TYPES, find_library
+from finery.models.group_size import unmatched
+from finery.models.layer_widths import layer_widths
 from finery.params.quantize import QuantizeParams
 
 
@@ -15,8 +17,12 @@ def format_problems(params: QuantizeParams, model: Model) -> Iterator[str]:
     for name in params.formats:
         if name == "gguf":
             yield from _gguf_problems(params, model)
-        elif problem := group_size_problem(model, getattr(params, name).group_size):
+            continue
+        chosen = getattr(params, name)
+        if problem := group_size_problem(model, chosen):
             yield f"quantize.{name}.group_size: {problem}"
+        if model.is_one and (problem := unmatched(chosen, layer_widths(model.language))):
+            yield f"quantize.{name}.{problem}"
 
 
 def _gguf_problems(params: QuantizeParams, model: Model) -> Iterator[str]:

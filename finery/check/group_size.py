@@ -1,20 +1,18 @@
-"""Whether the groups of 4-bit weights divide the layers of a model."""
-
-from typing import get_args
+"""Whether the groups of quantized weights divide the layers of a model."""
 
 from finery.check.facts import Model
-from finery.models.layer_widths import undivided
-from finery.params.quantize import GroupSize
+from finery.models.group_size import Quantized, fitting, undivided
+from finery.models.layer_widths import layer_widths
 
 
-def group_size_problem(model: Model, size: int) -> str | None:
+def group_size_problem(model: Model, params: Quantized) -> str | None:
     """A group that does not divide a layer's width quantizes in silence and crashes when served."""
-    widths = undivided(model.language, size)
-    if not widths:
+    widths = layer_widths(model.language)
+    bad = list(undivided(params, widths))
+    if not bad:
         return None
-    fitting = [fit for fit in get_args(GroupSize)[::-1] if not undivided(model.language, fit)]
-    advice = f"use {' or '.join(map(str, fitting))}" if fitting else "no group size does"
+    found = ", ".join(map(str, sorted({width for _, width, _ in bad})))
     return (
-        f"{size} does not divide the layer widths {', '.join(map(str, widths))} of {model.folder};"
-        f" {advice}"
+        f"{bad[0][2]} does not divide the layer widths {found} of {model.folder};"
+        f" {fitting(params, widths)}"
     )

@@ -17,6 +17,8 @@ FEW_INODES = 1000
 ROOM_TO_WORK = 5 * GB
 """Free space worth a note while the model's size is unknown."""
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+GROUP = {"auto": 32, -1: 1024}
+"""About how many weights share a scale where the settings do not say."""
 FREE_IT = "make room, or free DVC's old artefacts: `dvc gc --workspace`"
 
 
@@ -48,7 +50,8 @@ def artefact_bytes(size: ModelSize, params: Params) -> dict[str, int]:
         if name == "gguf":
             sizes[name] = int(size.parameters * GGUF_BITS[chosen.type] / 8)
             continue
-        packed = inside * chosen.bits // 8 + inside // chosen.group_size * 4
+        group = GROUP.get(chosen.group_size, chosen.group_size)
+        packed = inside * chosen.bits // 8 + inside * 4 // group
         sizes[name] = packed + (size.parameters - inside) * 2
     return sizes
 

@@ -27,19 +27,15 @@ def linears(found: Tensors) -> dict[str, tuple[int, int]]:
     return layers
 
 
-def linear_widths(found: Tensors) -> set[int]:
-    """Input widths of the linear layers inside the blocks, of each expert too.
+def layer_widths(found: Tensors) -> dict[str, int]:
+    """How many numbers go into each linear layer inside the blocks, by its name.
 
-    Experts that are stored in one tensor (experts x a x b) are of either width: a model has both,
-    since what goes in to one half of an expert comes out of the other.
+    Experts that are stored in one tensor (experts x a x b) are of either width, the second under
+    the name with an "in": a model has both, since what goes in to one half of an expert comes out
+    of the other.
     """
-    widths = {inputs for _, inputs in linears(found).values()}
+    widths = {name: inputs for name, (_, inputs) in linears(found).items()}
     for name, tensor in found.items():
         if len(tensor["shape"]) == 3 and EXPERTS.search(name) and IN_A_BLOCK.search(name):
-            widths |= set(tensor["shape"][1:])
+            widths |= dict(zip((name, f"{name}.in"), tensor["shape"][1:], strict=True))
     return widths
-
-
-def undivided(found: Tensors, group_size: int) -> list[int]:
-    """The widths that `group_size` does not divide."""
-    return sorted(width for width in linear_widths(found) if width % group_size)

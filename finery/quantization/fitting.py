@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from finery.errors import UserError
 from finery.lineage import trusts_remote_code
-from finery.params.quantize import GroupSize
+from finery.models.group_size import Quantized, fitting, undivided, unmatched
+from finery.models.layer_widths import layer_widths
+from finery.models.tensors import tensors
 
 LONGEST = 200  # characters of a reason: some hold the whole model
 
@@ -57,22 +59,26 @@ def _load(model: Path, config: Any, device: str) -> Any:
         ) from error
 
 
-def insist_on_fit(loaded: Any, format: str) -> None:
+def refuse_unmatched(model: Path, params: Quantized, format: str) -> None:
+    """Raise `UnfitError` if a pattern of the settings names no layer of a model's files."""
+    if problem := unmatched(params, layer_widths(tensors(model))):
+        raise UnfitError(f"quantize.{format}.{problem}")
+
+
+def insist_on_fit(loaded: Any, params: Quantized, format: str) -> None:
     """Raise `UnfitError` if a layer that would be quantized does not divide into whole groups.
 
     GPTQModel rounds such a layer in silence, and its kernels refuse the result when it is served.
     """
-    size, widths = loaded.quantize_config.group_size, {}
-    for name, layer in _layers(loaded):
-        widths.setdefault(_width(name, layer, format), name)
+    widths = {name: _width(name, layer, format) for name, layer in _layers(loaded)}
     if not widths:
         raise UnfitError("GPTQModel finds no layer to quantize; take another base model")
-    if bad := sorted(width for width in widths if width % size):
-        fitting = [fit for fit in get_args(GroupSize)[::-1] if not any(w % fit for w in widths)]
-        advice = f"use {' or '.join(map(str, fitting))}" if fitting else "no group size does"
+    if bad := list(undivided(params, widths)):
+        name, _, size = bad[0]
+        found = ", ".join(map(str, sorted({width for _, width, _ in bad})))
         raise UnfitError(
-            f"quantize.{format}.group_size: {size} does not divide the layer widths"
-            f" {', '.join(map(str, bad))} ({widths[bad[0]]}); {advice}"
+            f"quantize.{format}.group_size: {size} does not divide the layer widths {found}"
+            f" ({name}); {fitting(params, widths)}"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from finery.errors import PipelineError
 from finery.models.finite import no_number
 from finery.params.quantize import AwqParams, GptqParams
-from finery.quantization.fitting import insist_on_fit, load
+from finery.quantization.fitting import insist_on_fit, load, refuse_unmatched
 from finery.quantization.on_cpu import awq_by_halving, each_product_once, gptq_by_blocks
 from finery.quantization.overrides import linear_in_float32, without_clipping
 
@@ -52,8 +52,9 @@ def quantize_model(
                 context.enter_context(arrange())
         if is_awq and not params.clip:
             context.enter_context(without_clipping())
+        refuse_unmatched(model, params, "awq" if is_awq else "gptq")
         loaded = load(model, _config(params, work), "cuda:0" if on_gpu else "cpu")
-        insist_on_fit(loaded, "awq" if is_awq else "gptq")
+        insist_on_fit(loaded, params, "awq" if is_awq else "gptq")
         samples = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in calibration]
         loaded.quantize(samples, batch_size=1 if on_gpu else BATCH, **packer)
         unseen = _unseen(loaded.quant_log)
@@ -92,9 +93,25 @@ def _config(params: GptqParams | AwqParams, work: Path) -> Any:
     }
     if isinstance(params, AwqParams):
         return QuantizeConfig(**shared, sym=False, quant_method=METHOD.AWQ, format=FORMAT.GEMM)
+    sizes = [params.group_size, *(each.group_size for each in params.layers.values())]
     return QuantizeConfig(
-        **shared, sym=True, desc_act=params.desc_act, damp_percent=params.damp_percent
+        **shared,
+        sym=params.sym,
+        desc_act=params.desc_act,
+        act_group_aware=None if -1 not in sizes and not params.desc_act else False,
+        damp_percent=params.damp_percent,
+        dynamic=_by_layer(params),
     )
+
+
+def _by_layer(params: GptqParams) -> dict[str, dict[str, int]] | None:
+    """The settings of single layers, in GPTQModel's form: matched from the beginning of a name."""
+    rules: dict[str, dict[str, int]] = {f"-:.*?(?:{pattern})": {} for pattern in params.exclude}
+    rules |= {
+        f"+:.*?(?:{pattern})": each.model_dump(exclude_none=True)
+        for pattern, each in params.layers.items()
+    }
+    return rules or None
 
 
 def _tidy(out: Path) -> None:

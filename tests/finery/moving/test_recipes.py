@@ -110,7 +110,7 @@ def test_a_recipe_fits_the_hardware_that_it_names(recipe: Recipe, models: dict[s
         assert need.total - _in_parts(need) * (1 - 1 / parts) <= room.size, fitting.advice
     assert params.resources.gpus("train") == gpus
     for name in params.quantize.formats:
-        assert group_size_problem(model, getattr(params.quantize, name).group_size) is None
+        assert group_size_problem(model, getattr(params.quantize, name)) is None
 
 
 def _in_parts(need: Need) -> int:

@@ -41,7 +41,12 @@ FIRST_RULE = "{model: merged, metric: identity_test.keyword_match, min: 0.90}"
         ("dtype: bfloat16", "dtype: bf16",
          "merge.dtype: must be 'bfloat16', 'float16' or 'float32', not \"bf16\""),
         ("group_size: 64", "group_size: 48",
-         "quantize.gptq.group_size: must be 32, 64 or 128, not 48"),
+         "quantize.gptq.group_size: 48 does not fit: Weights that share a scale; must divide the"
+         " layer widths. -1: all that go into one output; auto: the largest of 128, 64, 32 and 16"
+         " that divides"),
+        ("group_size: 64", "exclude: [\"down_(proj\"]",
+         "quantize.gptq.exclude.0: no regular expression: missing ), unterminated subpattern at"
+         " position 5"),
         ("formats: [gptq, awq]", "formats: [gptq, gptq]",
          "quantize.formats: gptq is there twice; keep it once"),
         ("formats: [gptq, awq]", "formats: [gtpq]",
