@@ -12,7 +12,7 @@ from finery.moving.llamafactory.datasets import Wishes, learnt, settle_data
 from finery.moving.llamafactory.files.reading import read
 from finery.moving.llamafactory.fitted import fitted
 from finery.moving.llamafactory.folder import look
-from finery.moving.llamafactory.keys.draft import LEFT, UNKNOWN, Draft, Outcome
+from finery.moving.llamafactory.keys.draft import LEFT, NOTED, UNKNOWN, Draft, Outcome
 from finery.moving.llamafactory.keys.table import drafted
 from finery.moving.llamafactory.report import as_json, markdown
 from finery.moving.put import put
@@ -118,7 +118,7 @@ def _exported(drafts: Sequence[Draft]) -> str | None:
 
 
 def _keep_model(settings: Settings, steps: Sequence[Step], path: Path) -> None:
-    """And the group size, which must divide its widths."""
+    """With the group size, which must divide its widths, and in numbers that any machine has."""
     from finery.params.schema import load
 
     old = load(path)
@@ -130,6 +130,11 @@ def _keep_model(settings: Settings, steps: Sequence[Step], path: Path) -> None:
     if "gptq" in settings.values["quantize.formats"]:
         size = old.quantize.gptq.group_size
         settings.set("quantize.gptq.group_size", size, f"kept as {path} had it")
+    for step in steps:
+        settings.values.pop(f"train.{step.name}.precision", None)
+        for outcome in step.draft.outcomes.values():
+            if outcome.to == f"train.{step.name}.precision":
+                outcome.fate, outcome.note = NOTED, "auto, for the model that is kept"
     if given:
         note = f"{path}'s is kept: {old.model.source}"
         draft.outcomes[given.key] = Outcome(given, LEFT, "", note)

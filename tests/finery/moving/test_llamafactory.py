@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -535,6 +536,40 @@ def test_an_old_params_yaml_is_kept(project: Path) -> None:
     assert brought(LEAST).kept is None  # the same again
     assert brought(LEAST + "seed: 7\n").kept == Path("params.2.yaml")
     assert (project / "params.1.yaml").read_text() == "mine: 1\n"
+
+
+def test_the_model_that_is_there_can_be_kept(project: Path) -> None:
+    shipped = Path(__file__).resolve().parents[3] / "params.yaml"
+    (project / "params.yaml").write_text(shipped.read_text())
+    old = load(project / "params.yaml")
+    found = brought(LEAST + "fp16: true\n", EXPORT, wishes=Wishes(keep_model=True))
+    params = load(project / "params.yaml")
+    assert params.model == old.model
+    assert params.quantize.gptq.group_size == old.quantize.gptq.group_size
+    assert params.train["sft"].precision == "auto"
+    assert found.drafts[0].outcomes["model_name_or_path"].fate == LEFT
+    assert found.drafts[0].outcomes["fp16"].fate == NOTED
+
+
+KINDS = {
+    "bool": (True, "False"), "int": (4, "8", -1, 0.5), "float": (0, 0.1, "1e-4", 5),
+    "str": ("a", "a,b", ["q", "v"], 7, "all"), "list": ("a,b", ["a"]), "dict": ({"a": 1}, "x.json"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_said_is_accounted_for_or_refused_in_one_line(seed: int) -> None:
+    random = Random(seed)
+    values = YAML(typ="safe").load(LEAST)
+    for key in random.sample(sorted(arguments()), 25):
+        values[key] = random.choice((*KINDS[arguments()[key].kind], None))
+    Path("f.json").write_text(json.dumps(values))
+    try:
+        found = bring(["f.json"], Wishes(write=False))
+    except MovingError as error:
+        assert "\n" not in str(error)
+    else:
+        assert set(fates(found)) == set(values)
 
 
 def test_nothing_is_written_to_look(project: Path) -> None:

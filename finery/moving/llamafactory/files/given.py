@@ -89,8 +89,9 @@ def _is_whole(value: Any) -> bool:
 
 def names(value: Any) -> list[str]:
     """A list as LLaMA-Factory has it: a list, or its entries with commas between them."""
-    parts = value.split(",") if isinstance(value, str) else value or []
-    return [str(part).strip() for part in parts if str(part).strip()]
+    if not isinstance(value, list):
+        value = [] if value in NOTHING else str(value).split(",")
+    return [str(part).strip() for part in value if str(part).strip()]
 
 
 def _as(kind: str, value: Any) -> Any:

@@ -6,7 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from finery.moving.llamafactory.files.given import names
+from finery.moving.llamafactory.files.given import MovingError, names
 from finery.moving.llamafactory.keys.draft import Draft
 from finery.moving.llamafactory.keys.models import base
 
@@ -37,11 +37,19 @@ def datasets(draft: Draft) -> None:
 def mixing(draft: Draft) -> None:
     if draft.has("mix_strategy"):
         draft.carry("data.mix_strategy", draft["mix_strategy"], "mix_strategy")
-    shares = [float(share) for share in names(draft["interleave_probs"])]
+    shares = _numbers(draft, "interleave_probs")
     total = sum(shares)
     note = "" if abs(total - 1) < 1e-6 or not shares else f"divided by their sum, {total:g}"
     draft.carry("data.interleave_probs", [s / total for s in shares] if total else None,
                 "interleave_probs", note=note)  # fmt: skip
+
+
+def _numbers(draft: Draft, key: str) -> list[float]:
+    try:
+        return [float(each) for each in names(draft[key])]
+    except ValueError:
+        given = draft.source.given[key]
+        raise MovingError(f"{given.where}: {key}: must be numbers, not {given.value}") from None
 
 
 def lengths(draft: Draft) -> None:
