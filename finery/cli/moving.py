@@ -66,6 +66,14 @@ def llamafactory(
         bool, typer.Option("--dry-run", help="Print params.yaml, and write nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    prove: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Compare the tokens of so many rows of each dataset with LLaMA-Factory 0.9.5's,"
+            " which is installed for it. The base model must be here.",
+        ),
+    ] = None,
 ) -> None:
     """Make params.yaml of files of LLaMA-Factory's; several are one chain. The old one is kept."""
     from finery.moving.llamafactory.bring import Wishes, bring
@@ -90,6 +98,30 @@ def llamafactory(
     _say_written(brought.kept)
     print("reports/import/llamafactory.md: what became of every key")
     _check()
+    if prove:
+        with one_line_errors():
+            _prove(brought, prove)
+
+
+def _prove(brought, rows: int) -> None:  # type: ignore[no-untyped-def]
+    from functools import cache, partial
+
+    from finery.models.tokenizer import load_tokenizer
+    from finery.moving.llamafactory.proof.prove import prove
+    from finery.params.schema import load
+    from finery.preflight.tokens import step_tokens
+
+    base, params = Path("models/base"), load(Path("params.yaml"))
+    ours = partial(step_tokens, params, base)
+    say = partial(print, file=sys.stderr)
+
+    tokenizer = cache(load_tokenizer)
+
+    def text(ids: list[int]) -> str:
+        return tokenizer(base).decode(ids)
+
+    for line in prove(brought, base, Path(params.data.dataset_dir), rows, ours, text, say):
+        print(line)
 
 
 def _show(brought) -> None:  # type: ignore[no-untyped-def]

@@ -31,6 +31,8 @@ SECRET = ("token", "api_key", "secret", "webhook_url")
 class Brought:
     text: str
     drafts: list[Draft]
+    steps: dict[str, Draft]
+    """The trainings, by the names of their steps."""
     todo: list[str] = field(default_factory=list)
     kept: Path | None = None
     """Where the old params.yaml is."""
@@ -54,7 +56,8 @@ def bring(files: Sequence[str], wishes: Wishes = PLAIN) -> Brought:
     _rest(settings, steps, drafts, last, wishes, todo)
     settle_data(settings, steps, drafts, folder, wishes, todo)
     head = HEAD.format(files=_shown(files))
-    brought = Brought(fitted(settings, head), drafts, todo)
+    names = {step.name: step.draft for step in steps}
+    brought = Brought(fitted(settings, head), drafts, names, todo)
     todo += _misunderstood(drafts)
     if wishes.write:
         _write(brought, wishes)
