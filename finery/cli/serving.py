@@ -27,6 +27,11 @@ def serve(
     name: Annotated[
         str | None, typer.Option(help="What the API calls the model; by default VARIANT.")
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go to each model that is promoted to NAME@STAGE."),
+    ] = False,
+    every: Annotated[float, typer.Option(min=1, help="Seconds between looks, to follow.")] = 30,
     engine: Annotated[
         str,
         typer.Option(help="transformers, llamacpp (of finery[serve]), vllm; auto: what is best."),
@@ -69,7 +74,7 @@ def serve(
     wanted = Wanted(engine, streams, context, weights, threads, vllm_python)
     options = Options(
         variant, host, port, name, queue, time_limit, body_limit, api_key_file,
-        cors_origin or [], wanted,
+        cors_origin or [], follow, every, wanted,
     )  # fmt: skip
     with one_line_errors():
         start(options, fetched)

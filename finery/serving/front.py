@@ -159,7 +159,8 @@ def _endpoints(app: FastAPI, front: Front) -> None:
 
 
 def _model(served: Served) -> Model:
-    return Model(id=served.name, created=served.since, max_model_len=served.context)
+    root, limit = served.folder.resolve().name, served.context
+    return Model(id=served.name, created=served.since, root=root, max_model_len=limit)
 
 
 def _refusals(app: FastAPI) -> None:

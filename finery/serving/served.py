@@ -33,6 +33,7 @@ class Served:
         self, name: str, wording: Wording, engine: Engine, waiting: int, meters: Meters
     ) -> None:
         self.name, self.wording, self.engine, self.meters = name, wording, engine, meters
+        self.folder = wording.folder
         self.line = Line(engine.streams, waiting)
         self.since = int(time.time())
         limits = [each for each in (wording.context, engine.context) if each is not None]

@@ -41,6 +41,8 @@ class Options:
     """MiB."""
     api_key_file: Path | None = None
     cors_origin: Sequence[str] = field(default_factory=list)
+    follow: bool = False
+    every: float = 30
     wanted: Wanted = field(default_factory=Wanted)
 
 
@@ -54,11 +56,13 @@ def start(options: Options, fetched: Callable[[str], Path]) -> None:
             f"--host {options.host}: others reach it, so it takes an API key; put one in a file"
             f" and name that by --api-key-file, or in {KEY}"
         )
+    if options.follow and ("@" not in options.variant or Path(options.variant).is_dir()):
+        raise UsageError(f"--follow: {options.variant} is no NAME@STAGE of a release")
     rules = Rules(keys, options.cors_origin, options.body_limit * MIB)
     found = variant(options.variant, fetched)
     chosen(options.wanted, found)
     with listening(options.host, options.port) as place, suppress(KeyboardInterrupt):
-        asyncio.run(_serve(options, rules, found, place))
+        asyncio.run(_serve(options, rules, found, place, fetched))
 
 
 async def served(options: Options, found: Variant, meters: Any) -> Any:
@@ -106,7 +110,13 @@ def listening(host: str, port: int) -> socket:
     return place
 
 
-async def _serve(options: Options, rules: Any, found: Variant, place: socket) -> None:
+async def _serve(
+    options: Options,
+    rules: Any,
+    found: Variant,
+    place: socket,
+    fetched: Callable[[str], Path],
+) -> None:
     import uvicorn
 
     from finery.serving.door.meters import Meters
@@ -114,8 +124,9 @@ async def _serve(options: Options, rules: Any, found: Variant, place: socket) ->
 
     _say(f"{found.where} ...")
     first = await served(options, found, Meters())
+    front = Front(first, options.time_limit)
     config = uvicorn.Config(
-        api(Front(first, options.time_limit), rules),
+        api(front, rules),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -126,7 +137,20 @@ async def _serve(options: Options, rules: Any, found: Variant, place: socket) ->
     host = f"[{host}]" if ":" in host else host
     says = f"{first.name} by {first.engine.name}: http://{host}:{port}/v1"
     _say(says)
+    following = asyncio.create_task(_follow(options, front, fetched)) if options.follow else None
     await uvicorn.Server(config).serve(sockets=[place])
+    if following:
+        following.cancel()
+
+
+async def _follow(options: Options, front: Any, fetched: Callable[[str], Path]) -> None:
+    from finery.serving.following import follow
+
+    async def make() -> Any:
+        found = await asyncio.to_thread(variant, options.variant, fetched)
+        return await served(options, found, front.meters)
+
+    await follow(front, lambda: fetched(options.variant), make, options.every, _say)
 
 
 def _say(line: str) -> None:

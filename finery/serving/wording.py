@@ -26,7 +26,7 @@ class Wording:
     """Prompts by the package's chat template; answers in the words of its tokenizer."""
 
     def __init__(self, folder: Path, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
+        self.folder, self._tokenizer = folder, tokenizer
         self._prompts = Prompts(folder, tokenizer)
         self.sampling = Sampling.of(folder)
         self.stops = stops(folder)

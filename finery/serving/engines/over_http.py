@@ -137,12 +137,12 @@ class OverHttp:
             ) as answer:
                 if answer.status_code != 200:
                     raise _refused(self.name, answer.status_code, await answer.aread())
-                async for line in answer.aiter_lines():
-                    said = line.removeprefix("data:").strip()
-                    if line.startswith("data:") and said != "[DONE]":
+                async for line in _lines(answer):
+                    said = line.removeprefix(b"data:").strip()
+                    if line.startswith(b"data:") and said != b"[DONE]":
                         event = json.loads(said)
                         if "error" in event:
-                            raise _refused(self.name, 500, said.encode())
+                            raise _refused(self.name, 500, said)
                         yield event
         except httpx.TransportError:
             raise EngineError(
@@ -182,6 +182,15 @@ class OverHttp:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+
+async def _lines(answer: httpx.Response) -> AsyncIterator[bytes]:
+    """Lines as server-sent events have them; httpx's own end at U+2028 and the like, too."""
+    rest = b""
+    async for part in answer.aiter_bytes():
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            yield line
 
 
 def _refused(name: str, status: int, said: bytes) -> Refused | EngineError:

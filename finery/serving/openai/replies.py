@@ -95,6 +95,8 @@ class Model(BaseModel):
     object: Literal["model"] = "model"
     created: int
     owned_by: str = "finery"
+    root: str
+    """The name of its folder; of a release with the version."""
     max_model_len: int | None
 
 
