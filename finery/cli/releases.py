@@ -76,6 +76,30 @@ def releases(
 
 
 @commands.command()
+def history(
+    name: Annotated[str, typer.Argument(help="base, merged or a format.")] = "merged",
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="DATASET.METRIC, may be repeated; by default release.metrics."),
+    ] = None,
+    limit: Annotated[int, typer.Option(help="Commits to look at, the last ones.", min=1)] = 50,
+    plot: Annotated[Path | None, typer.Option(help="A picture to draw: .svg, .png, .pdf.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's metrics over all commits, releases and experiments, and what declined."""
+    from finery.params.schema import load
+    from finery.releases import history as past
+    from finery.releases import history_shown
+
+    with one_line_errors():
+        metrics = metric or load(Path("params.yaml")).release.metrics
+        points = past.history(Path(), name, metrics, limit)
+        if plot:
+            history_shown.plot(points, metrics, plot)
+    print(past.as_json(points)) if as_json else history_shown.show(points, metrics)
+
+
+@commands.command()
 def rollback(
     name: ModelName,
     stage: ReleaseStage = "prod",

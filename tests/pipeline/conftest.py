@@ -118,7 +118,7 @@ def built(
                 shutil.rmtree(home, ignore_errors=True)
                 outcome = make_project(home).repro()
                 assert outcome.status == 0, outcome.output
-                assert len(outcome.ran) == 18 and not outcome.restored
+                assert len(outcome.ran) == 19 and not outcome.restored
                 (home / "whole").touch()
         return Project(home / "project", home / "dvc")
 
