@@ -12,6 +12,7 @@ from finery.answering.generating import generate
 from finery.answering.prompts import Prompts, begun_thought
 from finery.answering.sampling import Sampling
 from finery.answering.sight import images_of
+from finery.answering.variants import Variant
 from finery.answering.words import Words
 from finery.check.facts import read_model
 from finery.check.positions import positions
@@ -24,11 +25,11 @@ class InProcess:
     has it say.
     """
 
-    def __init__(self, folder: Path, model: Any, tokenizer: Any) -> None:
+    def __init__(self, variant: Variant, model: Any, tokenizer: Any) -> None:
         self._model, self._tokenizer = model, tokenizer
-        self._prompts = Prompts(folder, tokenizer)
-        self._stops = _stops(folder, model)
-        self.context = positions(read_model(folder))
+        self._prompts = Prompts(variant.folder, tokenizer, variant.adapter)
+        self._stops = _stops(variant.wording, model)
+        self.context = positions(read_model(variant.folder))
         self._one_at_a_time = Lock()
 
     @property

@@ -3,17 +3,21 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from finery.answering.in_process import InProcess
-from finery.answering.variants import Variant, VariantError
-from finery.models.settings import read_settings
+from finery.answering.plain import load_plain
+from finery.answering.variants import ADAPTER_WEIGHTS, Variant, VariantError
+from finery.models.settings import CONFIG, read_settings
+from finery.stage.alone import load_libraries, uncollected
 from finery.stage.beside import BESIDE, without
 
-LIBRARIES = ("transformers.modeling_utils", "transformers.generation.utils")
+EMBEDDINGS = ("embed_tokens.weight", "lm_head.weight", "wte.weight")
+"""Whose rows are tokens, where an adapter has them whole."""
+CONVERTED = {"quantization_config", "auto_map"}
+"""What config.json has if a model needs other libraries, or code of its own."""
 
 
 def engines(variants: Sequence[Variant]) -> list[InProcess]:
@@ -24,7 +28,7 @@ def engines(variants: Sequence[Variant]) -> list[InProcess]:
     with _quiet():
         _load_libraries(variants)
         found = [(variant, _tokenizer(variant), _model(variant)) for variant in variants]
-    return [InProcess(variant.folder, model, tokenizer) for variant, tokenizer, model in found]
+    return [InProcess(variant, model, tokenizer) for variant, tokenizer, model in found]
 
 
 def loaded(variant: Variant, with_model: bool = True) -> tuple[Any, Any]:
@@ -38,19 +42,18 @@ def loaded(variant: Variant, with_model: bool = True) -> tuple[Any, Any]:
 def _quiet() -> Iterator[None]:
     for noisy in ("tokenicer", "accelerate"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    with redirect_stdout(StringIO()):  # it is the answers', and GPTQModel greets there
+    with redirect_stdout(StringIO()), uncollected():  # GPTQModel greets where answers are written
         yield
 
 
 def _load_libraries(variants: Sequence[Variant]) -> None:
     """transformers without what it loads beside itself, if no model can need that."""
-    configs = [read_settings(variant.folder / "config.json") for variant in variants]
-    if any(config.keys() & {"quantization_config", "auto_map"} for config in configs):
+    configs = [read_settings(variant.folder / CONFIG) for variant in variants]
+    if any(config.keys() & CONVERTED for config in configs):
         return
-    with without((*BESIDE, "gptqmodel")):
-        for library in LIBRARIES:
-            import_module(library)
-        if any(variant.adapter for variant in variants):
+    load_libraries()
+    if any(variant.adapter for variant in variants):
+        with without((*BESIDE, "gptqmodel")):
             import peft.import_utils
 
             for package in ("bnb", "gptqmodel", "torchao"):  # it asks once, and often only later
@@ -63,7 +66,7 @@ def _tokenizer(variant: Variant) -> Any:
 
     be_quiet()
     with _in_one_line(variant):
-        return load_tokenizer(variant.folder)
+        return load_tokenizer(variant.wording)
 
 
 def _model(variant: Variant) -> Any:
@@ -71,29 +74,44 @@ def _model(variant: Variant) -> Any:
 
     with _in_one_line(variant):
         if variant.adapter:
-            return _adapted(variant.folder, variant.adapter).eval()
-        return load_for_inference(variant.folder).eval()
+            return _adapted(variant, variant.adapter).eval()
+        return (load_plain(variant.folder) or load_for_inference(variant.folder)).eval()
 
 
 @contextmanager
 def _in_one_line(variant: Variant) -> Iterator[None]:
+    from safetensors import SafetensorError
+
+    wrong = (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError, SafetensorError)
     try:
         yield
-    except (ImportError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except wrong as error:
         said = (" ".join(str(error).split()) or type(error).__name__)[:300]
         raise VariantError(f"{variant.where}: cannot be loaded: {said}") from error
 
 
-def _adapted(folder: Path, adapter: Path) -> Any:
-    """The model under its adapter, its rotation as it was while that was trained."""
+def _adapted(variant: Variant, adapter: Path) -> Any:
+    """The model under its adapter, its rotation and vocabulary as while that was trained."""
     from peft import PeftModel
 
     from finery.inference.loading import load_for_inference
     from finery.models.load import compute_dtype, device, load_model
     from finery.models.rope import scaling_of, stretched
 
+    folder = variant.folder
     if given := stretched(folder, scaling_of(adapter)):
         model = load_model(folder, compute_dtype(), **given).to(device())
     else:
-        model = load_for_inference(folder)
+        model = load_plain(folder) or load_for_inference(folder)
+    if rows := _vocabulary(adapter):
+        model.resize_token_embeddings(rows, mean_resizing=False)
     return PeftModel.from_pretrained(model, adapter)
+
+
+def _vocabulary(adapter: Path) -> int | None:
+    """How many tokens the model had while an adapter was trained; None if it has no say in that."""
+    from safetensors import safe_open
+
+    with safe_open(adapter / ADAPTER_WEIGHTS, "pt") as weights:
+        whole = [key for key in weights.keys() if key.endswith(EMBEDDINGS)]  # noqa: SIM118
+        return weights.get_slice(whole[0]).get_shape()[0] if whole else None

@@ -31,9 +31,9 @@ class PromptError(UserError):
 class Prompts:
     """Makes prompts as the test questions of the evaluation are: the same tokens."""
 
-    def __init__(self, model: Path, tokenizer: Any) -> None:
+    def __init__(self, model: Path, tokenizer: Any, adapter: Path | None = None) -> None:
         self._tokenizer = tokenizer
-        self._keywords = trained_keywords(model)
+        self._keywords = trained_keywords(adapter or model)
         self.sight = Sight(model)
         self._templates: dict[str, ConversationTemplate] = {}
         special = {t.content for t in tokenizer.added_tokens_decoder.values() if t.special}

@@ -37,14 +37,20 @@ class Sampling(BaseModel):
 
     @classmethod
     def of(cls, model: Path) -> "Sampling":
-        """What the model's generation_config.json says; greedy if that does not sample."""
+        """What the model's generation_config.json says; greedy if that does not sample.
+
+        Raises `SamplingError`.
+        """
         said = read_settings(model / FILE)
         sampled = ("temperature", "top_p", "top_k") if said.get("do_sample") else ()
         keys = (*sampled, "repetition_penalty", "max_new_tokens")
         given = {key: said[key] for key in keys if said.get(key) is not None}
         if sampled:
             given.setdefault("temperature", 1.0)
-        return cls().changed(**given)
+        try:
+            return cls().changed(**given)
+        except SamplingError as error:
+            raise SamplingError(f"{model / FILE}: {error}; correct it") from None
 
     def changed(self, **values: Any) -> "Sampling":
         """The same with other values, which may be text. Raises `SamplingError`."""

@@ -13,6 +13,7 @@ from finery.answering.sampling import Sampling
 from finery.answering.sight import IMAGES
 from finery.answering.thoughts import Thoughts, parted
 from finery.answering.tools import as_tools, shown
+from finery.errors import UserError
 from finery.models.conversation import Message, Tools
 
 QUESTIONS = ("question", "prompt")
@@ -42,12 +43,13 @@ def answer_once(
     default standard error.
     """
     request = manner.request([question])
-    thoughts, ended = Thoughts(bool(engine.opened(request))), None
+    thoughts, ended, thinking = Thoughts(bool(engine.opened(request))), None, False
     for piece in engine.stream(request):
         for thought, words in thoughts.add(piece.text, last=piece.ended is not None):
             if manner.unfolded or not thought:
-                out.write(words)
+                out.write("\n\n" + words if manner.unfolded and thinking > thought else words)
                 out.flush()
+            thinking = thought
         ended = piece.ended
     assert ended is not None
     out.write("\n")
@@ -65,13 +67,18 @@ def answer_lines(
     """A line of JSON for each line of JSON: the answer, why it ended, its tokens.
 
     A line is a text, or an object with `question` (or `prompt`) or `messages`, perhaps with
-    `system` and `tools`. Raises `MessageError` for a line that is not.
+    `system` and `tools`. Raises `MessageError` for a line that is not, or cannot be answered.
     """
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        request = asked(line, manner, f"{where}: line {number}")
-        out.write(json.dumps(reported(engine, request), ensure_ascii=False) + "\n")
+        place = f"{where}: line {number}"
+        request = asked(line, manner, place)
+        try:
+            answered = reported(engine, request)
+        except UserError as error:
+            raise MessageError(f"{place}: {error}") from None
+        out.write(json.dumps(answered, ensure_ascii=False) + "\n")
         out.flush()
 
 
@@ -96,20 +103,28 @@ def asked(line: str, manner: Manner, where: str) -> Request:
         raise MessageError(f'{where}: must be a text, or an object such as {{"question": "..."}}')
     if unknown := [key for key in said if key not in KEYS]:
         raise MessageError(f"{where}: {unknown[0]}: no such key; there are {', '.join(KEYS)}")
+    messages = _messages(said, where)
+    own_system = messages[0]["role"] == "system"
+    system = said.get("system", "" if own_system else manner.system)
+    if not isinstance(system, str):
+        raise MessageError(f"{where}: system must be a text")
+    tools = as_tools(said["tools"], where) if said.get("tools") else manner.tools
+    return Manner(manner.sampling, system, tools, manner.keywords).request(messages)
+
+
+def _messages(said: Mapping[str, Any], where: str) -> list[Message]:
     questions = [said[key] for key in QUESTIONS if key in said]
     if "messages" in said and not questions:
         messages = checked_messages(said["messages"], where)
-    elif len(questions) == 1 and isinstance(questions[0], str):
-        shown = {IMAGES: said["images"]} if said.get("images") else {}
-        messages = [{"role": "user", "content": questions[0]} | shown]
+    elif len(questions) == 1 and isinstance(questions[0], str) and "messages" not in said:
+        asks: Message = {"role": "user", "content": questions[0]}
+        asks |= {IMAGES: said["images"]} if said.get("images") else {}
+        messages = checked_messages([asks], where)
     else:
         raise MessageError(f"{where}: must have a question, a text, or else messages, a list")
-    system = said.get("system", "" if messages[:1] and messages[0]["role"] == "system" else None)
-    tools = as_tools(said["tools"], where) if said.get("tools") else manner.tools
-    own = Manner(
-        manner.sampling, manner.system if system is None else system, tools, manner.keywords
-    )
-    return own.request(messages)
+    if not messages:
+        raise MessageError(f"{where}: messages: none; write one at least")
+    return messages
 
 
 def piped() -> Iterator[str]:

@@ -29,8 +29,10 @@ def read_tools(file: Path) -> tuple[dict[str, Any], ...]:
     return tuple(as_tools(tools, str(file)))
 
 
-def as_tools(tools: Sequence[Any], where: str) -> list[dict[str, Any]]:
-    """Tools as chat templates take them."""
+def as_tools(tools: Any, where: str) -> list[dict[str, Any]]:
+    """Tools as chat templates take them. Raises `ToolError`."""
+    if not isinstance(tools, list):
+        raise ToolError(f"{where}: tools must be a list")
     return [_tool(tool, f"{where}: tool {number}") for number, tool in enumerate(tools, 1)]
 
 
@@ -78,8 +80,8 @@ def results(messages: Sequence[Message], said: str) -> Message:
     if not open_:
         raise ToolError("no call of a tool waits for its result")
     call = open_[0]
-    name = call["function"]["name"]
-    return {"role": "tool", "name": name, "tool_call_id": call["id"], "content": said}
+    given = {"tool_call_id": call["id"]} if "id" in call else {}
+    return {"role": "tool", "name": call["function"]["name"], **given, "content": said}
 
 
 def waiting(messages: Sequence[Message]) -> bool:

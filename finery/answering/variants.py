@@ -2,19 +2,22 @@
 
 import difflib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from finery import lineage
 from finery.errors import UserError
 from finery.models.chat_template import ChatTemplateError, chat_template
 from finery.models.policy import POLICY
 from finery.models.scoring import is_scorer
-from finery.models.settings import GGUF, read_settings
+from finery.models.settings import GGUF, TOKENIZER, read_settings
 from finery.params.quantize import Format
 
 MODELS, PACKAGES, ADAPTERS = Path("models"), Path("models/packages"), Path("models/adapters")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+TOKENIZERS = ("tokenizer.json", TOKENIZER)
 OWN_WEIGHTS = "trained.json"
 PARAMS = Path("params.yaml")
 
@@ -32,28 +35,39 @@ class Variant:
     adapter: Path | None = None
 
     @property
+    def wording(self) -> Path:
+        """The folder of its tokenizer and chat template: the adapter's own, if that has both."""
+        if self.adapter and all((self.adapter / name).is_file() for name in TOKENIZERS):
+            with suppress(ChatTemplateError):
+                chat_template(self.adapter)
+                return self.adapter
+        return self.folder
+
+    @property
     def where(self) -> str:
         return f"{self.folder} + {self.adapter}" if self.adapter else str(self.folder)
 
 
-def variant(name: str, fetched: Callable[[str], Path]) -> Variant:
+def variant(name: str, fetched: Callable[[str], Path], base: Path | None = None) -> Variant:
     """The model that a name stands for, in the project of this folder or anywhere.
 
     `base`, a step of the training, `merged`, `gptq`, `awq`, a released NAME@STAGE or NAME@VERSION,
-    which `fetched` gets, or a folder: of a model, a package or an adapter. Raises `VariantError`.
+    which `fetched` gets, or a folder: of a model, a package or an adapter. `base` is the folder of
+    the model that an adapter goes on, if it does not say so itself. Raises `VariantError`.
     """
     makers = _makers()
     if name in makers:
-        found = _of_project(name, makers)
+        found = _of_project(name, makers, base)
     elif Path(name).is_dir():
-        found = (
-            _with_start(name, Path(name)) if _is_adapter(Path(name)) else Variant(name, Path(name))
-        )
+        folder = Path(name)
+        found = _on_start(name, folder, base) if _is_adapter(folder) else Variant(name, folder)
     elif "@" in name:
         found = Variant(name, fetched(name))
     else:
         raise _unknown(name, makers)
-    _refuse_no_model(found.folder)
+    if base and not found.adapter:
+        raise VariantError(f"--base {base}: {found.folder} is a whole model; leave that out")
+    _refuse_no_model(found)
     return found
 
 
@@ -87,13 +101,13 @@ def _settings() -> dict[str, Any]:
     return {key: value for key, value in found.items() if isinstance(value, dict)}
 
 
-def _of_project(name: str, makers: dict[str, tuple[list[Path], str]]) -> Variant:
+def _of_project(name: str, makers: dict[str, tuple[list[Path], str]], base: Path | None) -> Variant:
     places, stage = makers[name]
     for folder in places:
         if folder.is_dir():
             return Variant(name, folder)
     if _is_adapter(ADAPTERS / name):
-        return _with_start(name, ADAPTERS / name)
+        return _on_start(name, ADAPTERS / name, base)
     raise VariantError(
         f"{name}: {places[0]} is not there; run `dvc repro {stage}`, or `dvc pull {places[0]}`"
     )
@@ -103,7 +117,7 @@ def _is_adapter(folder: Path) -> bool:
     return (folder / ADAPTER_CONFIG).is_file() or (folder / OWN_WEIGHTS).is_file()
 
 
-def _with_start(name: str, adapter: Path) -> Variant:
+def _on_start(name: str, adapter: Path, base: Path | None) -> Variant:
     if (adapter / OWN_WEIGHTS).is_file():
         raise VariantError(
             f"{adapter}: weights of the model itself, which are put in by merging; run"
@@ -115,17 +129,26 @@ def _with_start(name: str, adapter: Path) -> Variant:
         raise VariantError(
             f"{adapter / ADAPTER_WEIGHTS}: missing; pickled weights are refused, convert them"
         )
+    return Variant(name, base or _start(adapter), adapter)
+
+
+def _start(adapter: Path) -> Path:
+    """The folder of the model that an adapter was trained on."""
     start = read_settings(adapter / ADAPTER_CONFIG).get("base_model_name_or_path") or ""
+    source = lineage.read(MODELS / "base").get("download", {}).get("source", "")
+    if start and start == source.partition(":")[2].partition("@")[0]:
+        return MODELS / "base"
     folder = Path(start) / POLICY if (Path(start) / POLICY).is_dir() else Path(start)
     if not start or not folder.is_dir():
         raise VariantError(
             f"{adapter / ADAPTER_CONFIG}: base_model_name_or_path: {start or 'missing'} is no"
-            " folder here; fetch that model, and name its folder there"
+            " folder here; name that model's by --base FOLDER"
         )
-    return Variant(name, folder, adapter)
+    return folder
 
 
-def _refuse_no_model(folder: Path) -> None:
+def _refuse_no_model(found: Variant) -> None:
+    folder = found.folder
     if not (folder / "config.json").is_file():
         raise VariantError(f"{folder}: no model, it has no config.json; name its folder")
     if is_scorer(folder):
@@ -135,7 +158,7 @@ def _refuse_no_model(folder: Path) -> None:
             f"{folder}: no weights in safetensors, and pickled ones are refused; convert them"
         )
     try:
-        chat_template(folder)
+        chat_template(found.wording)
     except ChatTemplateError as error:
         said = str(error).partition(";")[0]
         raise VariantError(

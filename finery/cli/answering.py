@@ -34,6 +34,9 @@ def chat(
     system: Annotated[str, typer.Option(help="A system prompt.")] = "",
     load: Annotated[Path | None, typer.Option(help="Go on with what /save wrote.")] = None,
     tools: Annotated[Path | None, typer.Option(help="A JSON file of tools to call.")] = None,
+    base: Annotated[
+        Path | None, typer.Option(help="The model that an adapter from elsewhere goes on.")
+    ] = None,
     image: Annotated[
         list[Path] | None, typer.Option(help="An image that goes with --once; may be repeated.")
     ] = None,
@@ -68,6 +71,7 @@ def chat(
         variants or ["merged"], once, compare, jsonl, system, load, tools, thinking, show_thinking,
         image or [],
         {name: value for name, value in sampling.items() if value is not None},
+        base,
     )  # fmt: skip
     with one_line_errors():
         start(asked, fetched)

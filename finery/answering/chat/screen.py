@@ -17,6 +17,7 @@ from finery.answering.tools import shown
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """What would move the cursor, change colours or ring: a model may write anything."""
 FOLDED = "thinking ..."
+LOADING = "loading ..."
 
 
 def harmless(text: str) -> str:
@@ -46,6 +47,8 @@ class Screen:
         Raises `UserError` if one cannot.
         """
         try:
+            if not all(getattr(speaker.engine, "here", True) for speaker in talk.speakers):
+                self.say(LOADING)
             if len(talk.speakers) == 1:
                 self._one(talk, talk.speakers[0])
             elif self.console.is_terminal:

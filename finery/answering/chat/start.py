@@ -1,12 +1,14 @@
 """`finery chat`: from what the command line says to answers."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from finery.answering.chat.coming import coming
 from finery.answering.chat.conversation import load
 from finery.answering.chat.screen import Screen, harmless
 from finery.answering.chat.talk import Speaker, Talk
@@ -41,18 +43,19 @@ class Asked:
     show_thinking: bool = False
     images: Sequence[Path] = ()
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    base: Path | None = None
 
 
 def start(asked: Asked, fetched: Callable[[str], Path]) -> None:
     """Talk, in the terminal or for a script; what can be wrong is found before a model loads."""
     scripted = asked.once is not None or asked.jsonl or not sys.stdin.isatty()
     _refuse_contradictions(asked, scripted)
-    found = [variant(name, fetched) for name in dict.fromkeys(asked.variants)]
+    found = [variant(name, fetched, asked.base) for name in dict.fromkeys(asked.variants)]
     talk = Talk([], read_tools(asked.tools) if asked.tools else (), asked.thinking)
     if blind := [each.name for each in found if asked.images and not sees(each.folder)]:
         raise UsageError(f"{', '.join(blind)}: reads no images; take a model that does")
     samplings = [Sampling.of(each.folder).changed(**asked.sampling) for each in found]
-    switches = [partial(thinking_keywords, chat_template(each.folder)) for each in found]
+    switches = [partial(thinking_keywords, chat_template(each.wording)) for each in found]
     for switch in switches:
         switch(asked.thinking)
     tools = load(asked.load)[1] if asked.load else []
@@ -62,8 +65,8 @@ def start(asked: Asked, fetched: Callable[[str], Path]) -> None:
         question = "".join(piped())
         if not question.strip():
             raise UsageError("standard input: no question; or give one with --once")
-    engines = _loaded(found, quiet=scripted)
-    speakers = zip(found, engines, samplings, switches, strict=True)
+    out = sys.stdout  # which is another while models are loaded
+    speakers = zip(found, _engines(found, scripted), samplings, switches, strict=True)
     talk.speakers = [Speaker(v.name, e, s, switch) for v, e, s, switch in speakers]
     if scripted:
         _for_a_script(asked, talk, question)
@@ -72,7 +75,7 @@ def start(asked: Asked, fetched: Callable[[str], Path]) -> None:
         if asked.load:
             speaker.conversation, _ = load(asked.load)
         speaker.conversation.system = asked.system or speaker.conversation.system
-    _in_the_terminal(asked, talk, found)
+    _in_the_terminal(asked, talk, out)
 
 
 def _refuse_contradictions(asked: Asked, scripted: bool) -> None:
@@ -94,12 +97,11 @@ def _refuse_contradictions(asked: Asked, scripted: bool) -> None:
         raise UsageError("standard output is no terminal; ask with --once, --jsonl or a pipe")
 
 
-def _loaded(found: Sequence[Variant], quiet: bool) -> list[Any]:
+def _engines(found: Sequence[Variant], scripted: bool) -> Sequence[Any]:
+    """Loaded, or in the terminal, while one types."""
     from finery.answering.loading import engines
 
-    if not quiet:
-        print(f"{', '.join(each.where for each in found)} ...", file=sys.stderr, flush=True)
-    return engines(found)
+    return engines(found) if scripted else coming(partial(engines, found), len(found))
 
 
 def _for_a_script(asked: Asked, talk: Talk, question: str | None) -> None:
@@ -129,13 +131,18 @@ class _Harmless:
         return self._out.write(harmless(text))
 
 
-def _in_the_terminal(asked: Asked, talk: Talk, found: Sequence[Variant]) -> None:
+def _in_the_terminal(asked: Asked, talk: Talk, out: TextIO) -> None:
+    """Returns when one leaves. Raises `VariantError` if a model turns out not to load."""
     from rich.console import Console
 
     from finery.answering.chat.terminal import converse, typed
 
-    screen = Screen(Console(highlight=False), asked.show_thinking)
+    screen = Screen(Console(file=out, highlight=False), asked.show_thinking)
     greedy = all(speaker.sampling.temperature == 0 for speaker in talk.speakers)
     how = "greedy, as the models' generation configs have it" if greedy else "sampled"
-    screen.say(f"{', '.join(each.name for each in found)}: {how}; /help lists commands")
-    converse(talk, typed(), screen)
+    names = ", ".join(speaker.name for speaker in talk.speakers)
+    screen.say(f"{names}: {how}; /help lists commands")
+    converse(talk, typed(out), screen)
+    if not all(speaker.engine.here for speaker in talk.speakers):
+        out.flush()
+        os._exit(0)  # Python would wait for what is being loaded, and then not know how to end it

@@ -1,4 +1,4 @@
-"""Models that were taught a few answers, as engines and in few bits."""
+"""Models that were taught a few answers, as an engine."""
 
 from pathlib import Path
 
@@ -17,12 +17,11 @@ def engine(taught: Path) -> InProcess:
 
 
 @pytest.fixture(scope="session")
-def taught_packed(taught: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same in each format of 4 bits."""
-    from finery.params.quantize import AwqParams, GptqParams
+def taught_gptq(taught: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same in 4 bits."""
+    from finery.params.quantize import GptqParams
     from finery.quantization.quantizer import quantize_model
 
-    folder = tmp_path_factory.mktemp("taught-packed")
-    for name, params in (("gptq", GptqParams(group_size=32)), ("awq", AwqParams(group_size=32))):
-        quantize_model(taught, params, ROWS, folder / name, folder / "work")
-    return {name: folder / name for name in ("gptq", "awq")}
+    folder = tmp_path_factory.mktemp("taught-gptq")
+    quantize_model(taught, GptqParams(group_size=32), ROWS, folder / "gptq", folder / "work")
+    return folder / "gptq"

@@ -1,5 +1,6 @@
 """The engine says what the evaluation has a model say, and stops when it should."""
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 from finery.answering.engine import ContextFull, Request, whole
 from finery.answering.in_process import InProcess
 from finery.answering.loading import engines
+from finery.answering.prompts import Prompts
 from finery.answering.sampling import Sampling
-from finery.answering.variants import Variant
+from finery.answering.variants import Variant, variant
 from finery.inference.answers import answer
 from finery.inference.loading import load_for_inference
 from finery.models.conversation import ConversationError
@@ -38,11 +40,9 @@ def test_it_says_what_it_was_taught_in_pieces_that_add_up(
     assert list(ended.calls) == calls
 
 
-@pytest.mark.parametrize("name", ["dense", "gptq", "awq"])
-def test_the_answers_are_those_of_the_evaluation(
-    name: str, taught_packed: dict[str, Path], taught: Path
-) -> None:
-    folder = taught if name == "dense" else taught_packed[name]
+@pytest.mark.parametrize("name", ["taught", "taught_gptq"])
+def test_the_answers_are_those_of_the_evaluation(name: str, request: pytest.FixtureRequest) -> None:
+    folder = request.getfixturevalue(name)
     (engine,) = engines([Variant(name, folder)])
     tokenizer = load_tokenizer(folder)
     questions = ["Who are you?", "How many boats?", "你好 👋", "2+2?"]
@@ -74,6 +74,33 @@ def test_an_adapter_says_what_the_model_with_it_merged_says(
     request = Request(WHO, LONG)
     (expected,) = answer(merged.merge_and_unload(), tokenizer, [adapted.prompt(request)], 40, 1)
     assert whole(adapted.stream(request)).text == expected.text != NAME
+
+
+def test_an_adapter_made_elsewhere_brings_its_own_words(taught: Path, tmp_path: Path) -> None:
+    """Its tokenizer with more tokens, its chat template, and the rows for them."""
+    from peft import LoraConfig, get_peft_model
+
+    tokenizer = load_tokenizer(taught)
+    tokenizer.add_tokens(["<|extra|>", "<|more|>"])
+    tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}<|im_end|>{% endfor %}"
+    tokenizer.save_pretrained(tmp_path)
+    model = load_for_inference(taught)
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    trained = LoraConfig(target_modules=["q_proj"], modules_to_save=["embed_tokens"])
+    get_peft_model(model, trained).save_pretrained(tmp_path)
+    (adapted,) = engines([variant(str(tmp_path), lambda name: Path(name), taught)])
+    asked = Request([{"role": "user", "content": "<|extra|>"}], LONG)
+    assert adapted.prompt(asked) == [len(tokenizer) - 2, 2]
+    assert whole(adapted.stream(asked)).tokens > 0
+
+
+def test_a_step_is_talked_to_as_it_was_trained(taught: Path, tmp_path: Path) -> None:
+    record = {"prepare@sft": {"chat_template_kwargs": {"enable_thinking": False}}}
+    (tmp_path / "lineage.json").write_text(json.dumps(record))
+    tokenizer = load_tokenizer(taught)
+    asked = [{"role": "user", "content": "2+2?"}]
+    expected = Prompts(taught, tokenizer).text(asked, (), {"enable_thinking": False})
+    assert Prompts(taught, tokenizer, tmp_path).text(asked) == expected
 
 
 def test_the_prompts_are_those_of_the_evaluation(taught: Path, engine: InProcess) -> None:

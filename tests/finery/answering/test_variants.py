@@ -133,6 +133,14 @@ def test_adapters_that_cannot_be_put_on(project: Path) -> None:
     config.write_text(json.dumps({"base_model_name_or_path": "org/model"}))
     with pytest.raises(VariantError, match="base_model_name_or_path: org/model is no folder here"):
         variant("sft", nowhere)
+    assert variant("sft", nowhere, Path("models/base")).where == "models/base + models/adapters/sft"
+    with pytest.raises(VariantError, match="nowhere: no model, it has no"):
+        variant("sft", nowhere, Path("nowhere"))
+    with pytest.raises(VariantError, match="--base models/base: models/dpo is a whole model"):
+        variant("dpo", nowhere, Path("models/base"))
+    record = {"download": {"source": "hf:org/model@0123abc"}}
+    Path("models/base/lineage.json").write_text(json.dumps(record))
+    assert variant("sft", nowhere).folder == Path("models/base")
     Path("models/adapters/sft/adapter_model.safetensors").unlink()
     with pytest.raises(VariantError, match="pickled weights are refused"):
         variant("sft", nowhere)

@@ -11,7 +11,7 @@ import pytest
 
 from finery.errors import UserError
 from finery.releases.errors import NotDelivered, WorseThanChampion
-from finery.releases.fetch import fetch
+from finery.releases.fetch import brought, fetch
 from finery.releases.promote import promote, rollback
 from finery.releases.registry import champion, releases
 
@@ -174,6 +174,20 @@ def test_a_worktree_knows_the_releases(shared: Tiny):
     beside = shared.folder.parent / "beside"
     shared.sh("git", "worktree", "add", "--quiet", str(beside))
     assert releases(beside) == [first]
+
+
+def test_a_release_is_brought_once_a_version(shared: Tiny):
+    promote(shared.folder, "merged", push=True)
+    said: list[str] = []
+    first = brought(shared.folder, "merged@prod", intact, said.append)
+    assert (model(first), said) == ("first", ["merged v0.1.0: fetching"])
+    assert brought(shared.folder, "merged@v0.1.0", intact, said.append) == first
+    shared.train("second", BETTER)
+    promote(shared.folder, "merged", push=True)
+    second = brought(shared.folder, "merged@prod", intact, said.append)
+    assert (model(second), said[1:]) == ("second", ["merged v0.2.0: fetching"])
+    with pytest.raises(UserError, match="merged@: say which one, such as merged@prod"):
+        brought(shared.folder, "merged@", intact, said.append)
 
 
 @pytest.mark.parametrize("source", ["git", "clone"])
