@@ -79,5 +79,5 @@ def _largest(params: Params, model: Shape, there: Room) -> Fitting:
 def _fitting(params: Params, name: str, model: Shape, there: Room) -> Fitting:
     """By the longest samples that there may be, and all of them counted."""
     step, data = params.train[name], params.data_of(name)
-    batch = longest_batch(step, data.cutoff_len)
+    batch = longest_batch(step, data.cutoff_len, there.gpu)
     return Fitting(Plan(step, batch), model, there, data.key("cutoff_len"))

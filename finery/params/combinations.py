@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from finery.params.by_tokens import WHOLE as WHOLE_BATCHES
 from finery.params.data import DataParams
 from finery.params.engine import ABREAST, IN_PARTS, SHARED
 from finery.params.methods.dpo import SMOOTHED
@@ -207,6 +208,15 @@ COMBINATIONS = (
         lambda step, data: _is_set(step, "gradient_checkpointing_kwargs")
         and not step.gradient_checkpointing,
         "nothing is checkpointed", "set gradient_checkpointing: true",
+    ),
+    *(
+        Combination(
+            (), "max_tokens_per_batch", f"a number, {value}",
+            lambda step, data, found=found: isinstance(step.max_tokens_per_batch, int)
+            and found(step),
+            reason, "set it to auto or null",
+        )
+        for value, found, reason in WHOLE_BATCHES
     ),
     *(
         Combination(

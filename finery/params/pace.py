@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,10 @@ class PaceParams(Section):
     several devices each takes at most so many: a step has as many samples as with one."""
     gradient_accumulation_steps: Count | None = None
     """Batches summed into a step; without effective_batch_size, 8 if it is not given."""
+    max_tokens_per_batch: Count | Literal["auto"] | None = None
+    """Cut a step into parts of at most so many tokens, without padding, in the place of
+    per_device_batch_size samples: the step learns the same. auto: 1024 on a CPU where the method
+    and the model allow it, and null otherwise. null: as many samples as are said."""
     logging_steps: Count = 10
     eval_steps: Count = 100
     """Steps between two looks at the validation loss."""

@@ -4,7 +4,7 @@ Positions start anew with each sample, and no attention mask is given: that is h
 tells packed samples from one long one, and it masks each from all others (block-diagonally).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from finery.params.step import StepParams
 from finery.training.prepared import DATASET, by_dataset
 
 IGNORED = -100
-ONE, OTHER, SECOND = range(5, 17), range(17, 29), range(20, 40)
+ONE, OTHER, SECOND = range(5, 29), range(29, 53), range(20, 40)
+"""Tokens of samples that a model is tried on; longer ones may be put before shorter ones."""
 
 
 class PackingError(UserError):
@@ -68,26 +69,45 @@ def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
 def refuse_if_samples_meet(model: Any, params: StepParams) -> None:
     """Raises `PackingError` if what a packed sample says reaches the sample after it.
 
-    Some models keep a state along the row, or bring an attention that ignores positions. Another
-    first sample must not change the logits of the second, but for rounding: by less than half of
-    what it changes in one long sample.
+    Some models keep a state along the row, or bring an attention that ignores positions.
     """
-    with torch.no_grad():
-        changes = [
-            (_seconds_logits(model, ONE, packed) - _seconds_logits(model, OTHER, packed)).abs()
-            for packed in (True, False)
-        ]
-    if not changes[0].mean() < changes[1].mean() / 2:
+    if samples_meet(model, collate):
         raise PackingError(
             "this model lets packed samples see each other: it keeps a state along the row, or its"
             f" attention ignores where a sample begins; set {params.key}.data.packing: false"
         )
 
 
-def _seconds_logits(model: Any, first: Sequence[int], packed: bool) -> torch.Tensor:
+def samples_meet(model: Any, collate: Callable[[list[dict[str, Any]]], dict[str, Any]]) -> bool:
+    """Whether a sample reaches the one after it in what `collate` makes of packed rows.
+
+    Another first sample must not change the logits of the second, but for rounding: by less than
+    half of what it changes in one long sample. The model is tried as it trains: layers in GPTQ or
+    AWQ whose first use is another are never trained afterwards.
+    """
+    was_training = model.training
+    with torch.no_grad(), torch.random.fork_rng():
+        model.train()
+        changes = [
+            (_seconds_logits(model, ONE, apart, collate)
+             - _seconds_logits(model, OTHER, apart, collate)).abs().mean()
+            for apart in (True, False)
+        ]  # fmt: skip
+        model.train(was_training)
+    return not changes[0] < changes[1] / 2
+
+
+def _seconds_logits(
+    model: Any, first: Sequence[int], apart: bool, collate: Callable[..., dict[str, Any]]
+) -> torch.Tensor:
     """What the model makes of `SECOND` behind `first`, as two samples or as one."""
     ids = [*first, *SECOND]
-    lengths = [len(first), len(SECOND)] if packed else [len(ids)]
+    lengths = [len(first), len(SECOND)] if apart else [len(ids)]
     batch = collate([{"input_ids": ids, "labels": ids, "seq_lengths": lengths}])
-    given = {key: batch[key].to(model.device) for key in ("input_ids", "position_ids")}
+    given = {
+        key: value.to(model.device) if isinstance(value, torch.Tensor) else value
+        for key, value in batch.items()
+        if key != "labels"
+    }
+    torch.manual_seed(0)  # the same dropout for all
     return model(**given, use_cache=False).logits[0, len(first) :].float()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from finery.models.tokenizer import load_tokenizer
-from finery.params.pace import devices
+from finery.params.pace import devices, samples_of_a_step
 from finery.params.step import StepParams
 from finery.training.arguments import arguments, on_one_gpu
 from finery.training.checkpoints import mark_complete
@@ -25,6 +25,7 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
     from transformers import PrinterCallback
     from trl import SFTConfig
 
+    from finery.training.by_tokens import ByTokens, part_size
     from finery.training.cpu_loss import CpuLossTrainer
     from finery.training.learning import StopsAtNan
     from finery.training.order import InOrder, longest_first, with_nothing
@@ -42,8 +43,13 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
     model = load_start(params, start, dtype)
     if length:
         refuse_if_samples_meet(model, params)
+    size = part_size(params, model, sees=seen)
+    given = arguments(params, dtype, checkpoints, validate=len(validation) > 0)
+    if size:
+        given["per_device_train_batch_size"] = samples_of_a_step(params)
+        given["gradient_accumulation_steps"] = 1
 
-    class Trainer(InOrder, StopsAtNan, SeesImages, CpuLossTrainer):
+    class Trainer(InOrder, StopsAtNan, ByTokens, SeesImages, CpuLossTrainer):
         """In an order that can be resumed, up to the first NaN, with a loss for CPUs."""
 
         def _get_eval_sampler(self, eval_dataset: Any) -> list[int]:
@@ -52,7 +58,7 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
     trainer = Trainer(
         model=model,
         args=SFTConfig(
-            **arguments(params, dtype, checkpoints, validate=len(validation) > 0),
+            **given,
             train_sampling_strategy="group_by_length",
             max_length=None,  # prepare has cut the samples
             dataset_kwargs={"skip_prepare_dataset": True},
@@ -64,6 +70,6 @@ def supervised(params: StepParams, start: Path, data: Path, checkpoints: Path) -
         peft_config=peft_config(params, model),
         callbacks=[mark_complete(), report_progress()],
     )
-    trainer.step = params
+    trainer.step, trainer.part_size = params, size
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -13,6 +13,7 @@ from finery.check.memory.shape import Shape, shape
 from finery.check.memory.step import Need, gigabytes, step_memory
 from finery.errors import UserError
 from finery.models.load import CPU_DTYPE
+from finery.params.by_tokens import tokens_at_once
 from finery.params.data import DataParams
 from finery.params.quantization import BnbParams
 from finery.params.step import StepParams
@@ -112,6 +113,8 @@ class Fitting:
 
     def _in_smaller_batches(self, plan: Plan) -> Plan:
         """The most rows that fit, by halves, or one; as many summed into a step as before."""
+        if tokens_at_once(plan.params, self.room.gpu):
+            return plan  # the longest sample may be all of it
         rows, summed = plan.params.batch
         smaller = plan
         for each in _halves(rows, 1):
@@ -140,14 +143,20 @@ class Fitting:
         params = plan.params
         if params.quantization is not None or params.tuner.type != "lora" or params.scores:
             return plan
+        if isinstance(params.max_tokens_per_batch, int):
+            return plan  # they do not go together
         said = f"{params.key}.quantization: {{method: bnb}}"
         return plan.changed(said, quantization=BnbParams(method="bnb"))
 
     def _shorter(self, plan: Plan) -> Plan:
         """The longest that fits, by halves, or the shortest worth trying."""
-        shorter = plan
+        shorter, tokens = plan, tokens_at_once(plan.params, self.room.gpu)
         for length in _halves(plan.batch.length, SHORTEST):
-            shorter = plan.changed(f"{self.cutoff}: {length}", shortened(plan.batch, length))
+            said, settings = f"{self.cutoff}: {length}", {}
+            if tokens:
+                said += f" with {plan.params.key}.max_tokens_per_batch: {length}"
+                settings = {"max_tokens_per_batch": length}
+            shorter = plan.changed(said, shortened(plan.batch, length), **settings)
             if self.fits(shorter):
                 break
         return shorter
@@ -164,7 +173,7 @@ def refuse_what_cannot_fit(
     model = shape(read_model(start))
     if model is None:
         return True
-    batch = prepared_batch(params, data, settings.cutoff_len)
+    batch = prepared_batch(params, data, settings.cutoff_len, there.gpu)
     fitting = Fitting(Plan(params, batch), model, there, settings.key("cutoff_len"))
     if fitting.refused:
         raise FitError(f"{fitting.what}; {fitting.advice}")

@@ -18,6 +18,7 @@ EXPERTS = {"target_parameters": ["mlp.experts.down_proj"]}
 PARTS = {"distributed": "fsdp2"}
 UNSEEN = {"train": ["p"], "val_size": 0}
 BNB = {"method": "bnb"}
+TOKENS = {"max_tokens_per_batch": 512}
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     *(
         (method, {"data": {"train": ["p"], "packing": True}}, "data.packing: true: does not go")
@@ -100,6 +101,17 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("sft", PARTS | {"load_best_model_at_end": True}, "distributed: in parts (fsdp2, deepspeed), "),
     ("sft", PARTS | {"quantization": BNB | {"bits": 8}}, "distributed: in parts (fsdp2, "),
     ("sft", {"distributed": "deepspeed_zero3", "quantization": BNB}, "distributed: in parts"),
+    ("orpo", TOKENS, "max_tokens_per_batch: a number, with a method other than sft, pretrain: its"),
+    *(
+        ("sft", TOKENS | more, f"max_tokens_per_batch: a number, with {said}")
+        for more, said in (
+            (PARTS, "distributed other than auto and none: "), ({"quantization": BNB}, "quantiz"),
+            ({"optim": "lomo", "gradient_accumulation_steps": 1}, "optim: lomo: it takes"),
+            ({"neftune_noise_alpha": 5.0}, "neftune_noise_alpha: the noise follows"),
+            ({"torch_compile": True}, "torch_compile: it would compile each part anew; set it"),
+            ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rope_scaling: {rope_type"),
+        )
+    ),
 ]  # fmt: skip
 TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("orpo", {"tuner": {"dropout": 0.1}}),
@@ -134,6 +146,9 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ),
     ("orpo", {"tuner": {"type": "hra", "rank": 6}}),
     ("sft", PARTS),
+    ("pretrain", TOKENS),
+    ("sft", TOKENS | {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}),
+    *(("orpo", {"max_tokens_per_batch": most}) for most in ("auto", None)),
     ("sft", PARTS | {"quantization": BNB}),
     ("pretrain", PARTS | {"tuner": {"type": "full"}}),
     ("sft", {"distributed": "ddp", "quantization": BNB}),

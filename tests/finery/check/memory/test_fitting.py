@@ -193,6 +193,31 @@ def test_a_change_that_is_named_is_enough(billion: Path) -> None:
     assert f"data.cutoff_len: 1024 ({need / GB:.1f} GB)" in found.advice
 
 
+def test_a_step_in_parts_takes_the_memory_of_a_part(billion: Path, tmp_path: Path) -> None:
+    """Of the longest samples that fit into it, or of one; what is advised then fits as it says."""
+    cut = {"max_tokens_per_batch": 4096}
+    found = fitting(billion, 24 * GB, **cut)
+    assert found.plan.batch == Batch(1, 4096, 4096, 4096, padded=False)
+    assert found.need.total < fitting(billion, 24 * GB).need.total / 2
+    shorter = "data.cutoff_len: 2048 with train.sft.max_tokens_per_batch: 2048"
+    assert shorter in found.advice and "batch_size" not in found.advice
+    params = step(max_tokens_per_batch=2048, per_device_batch_size=8, gradient_accumulation_steps=2)
+    form, batch = shape(read_model(billion)), longest_batch(params, 2048)
+    total = step_memory(form, params, batch, half=False, gpu=False).total
+    assert f"{shorter} ({total / GB:.1f} GB)" in found.advice
+
+    rows = [{"dataset": "d", "input_ids": [5] * n, "labels": [-100] * 4 + [5] * (n - 4)}
+            for n in (30, 9, 21, 40, 12)]  # fmt: skip
+    data = write(tmp_path, rows)
+    (data / "lineage.json").write_text("{}")
+    for most, length, counted in ((10, 40, 36), (70, 70, 62), (90, 70, 62), (91, 91, 79)):
+        params = step(max_tokens_per_batch=most, effective_batch_size=5)
+        assert prepared_batch(params, data, 512) == Batch(1, length, counted, counted, False)
+    auto = step(max_tokens_per_batch="auto", effective_batch_size=2)
+    assert prepared_batch(auto, data, 512).length == 70
+    assert prepared_batch(auto, data, 512, gpu=True).rows == 2
+
+
 def write(data: Path, samples: list[dict]) -> Path:
     write_parquet(data / "train.parquet", "samples", samples)
     return data
