@@ -58,8 +58,8 @@ class EngineParams(Section):
     use_liger_kernel: bool = False
     """Kernels of Triton for some layers and the loss; on a GPU alone."""
     cpu_kernels: bool = True
-    """On a CPU, compute a layer and its LoRA in one matrix product; false: as PEFT does, to the
-    same losses but for rounding."""
+    """On a CPU, compute a layer and its LoRA in one matrix product, and the head where the loss
+    counts alone; false: as PEFT and TRL do, to the same losses but for rounding."""
     torch_compile: bool = False
     """Compile the model: minutes before the first step, then some percent faster."""
     rope_scaling: RopeScalingParams | None = None

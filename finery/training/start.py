@@ -10,6 +10,7 @@ from finery.models.seeing import beside_vision, freeze_vision, sees
 from finery.params.step import StepParams
 from finery.training.engine import model_settings
 from finery.training.equip import equip
+from finery.training.head import project_counted
 from finery.training.own_weights import train_head
 from finery.training.quantized import in_few_bits, in_float32, load_quantized
 from finery.training.sharing import sharing
@@ -63,7 +64,9 @@ def built(params: StepParams, start: Path, data: Path, checkpoints: Path) -> Any
     if hasattr(tuner := _tuner(params), "attach"):
         tuner.attach(params.tuner, trainer)
     equip(trainer, params)
-    if _takes_kernels(params, trainer):
+    kernels = _takes_kernels(params, trainer)
+    project_counted(kernels)
+    if kernels:
         from finery.training.lora_kernel import quicken
 
         quicken(trainer.model)
