@@ -13,6 +13,7 @@ from finery.moving.llamafactory.keys.draft import Draft, origin
 from finery.moving.written import Flow, nested, written
 from finery.params.data import SharedDataParams
 from finery.params.evaluate import EvaluateParams
+from finery.params.schema import Params
 
 SHARED = ("mix_strategy", "max_samples", "cutoff_len", "packing", "mask_history",
           "train_on_prompt", "val_size")  # fmt: skip
@@ -160,8 +161,7 @@ def _sorted(values: dict[str, Any]) -> dict[str, Any]:
     return {key: values[key] for key in sorted(values, key=place)}
 
 
-SECTIONS = ("model", "data", "starts", "train", "merge", "quantize", "evaluate", "gate", "package",
-            "report", "resources")  # fmt: skip
+SECTIONS = tuple(Params.model_fields)
 
 
 def counted(steps: Sequence[Step], counts: dict[str, int]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from finery.moving.llamafactory.keys.draft import LEFT, NOTED, UNKNOWN, Draft, O
 from finery.moving.llamafactory.keys.table import drafted
 from finery.moving.llamafactory.report import as_json, markdown
 from finery.moving.put import put
+from finery.params.schema import Params, load
 
 PLAIN = Wishes()
 REPORT = Path("reports/import")
@@ -92,9 +93,10 @@ def _rest(
     todo: list[str],
 ) -> None:
     """The sections that LLaMA-Factory has nothing for."""
-    for key, value in (("starts", {}), ("evaluate", {}), ("gate", {}), ("report", {})):
-        if not any(name.startswith(f"{key}.") for name in settings.values):
-            settings.set(key, value, "")
+    for key, section in Params.model_fields.items():
+        said = any(name.startswith(f"{key}.") for name in settings.values)
+        if section.is_required() and not said and key not in ("merge", "quantize", "package"):
+            settings.set(key, {}, "")
     settings.set("merge.step", last, _exported(drafts) or "the last of the chain")
     settings.values.setdefault("merge.dtype", "bfloat16")
     settings.values.setdefault("quantize.formats", [])
@@ -121,18 +123,13 @@ def _exported(drafts: Sequence[Draft]) -> str | None:
 
 
 def _keep_model(settings: Settings, steps: Sequence[Step], path: Path) -> None:
-    """With the group size, which must divide its widths, and in numbers that any machine has."""
-    from finery.params.schema import load
-
+    """And train it in numbers that any machine has."""
     old = load(path)
     draft = steps[0].draft
     given = draft.source.given.get("model_name_or_path")
     for key, value in old.model.model_dump().items():
         if value not in (None, False):
             settings.set(f"model.{key}", value, f"kept as {path} had it")
-    if "gptq" in settings.values["quantize.formats"]:
-        size = old.quantize.gptq.group_size
-        settings.set("quantize.gptq.group_size", size, f"kept as {path} had it")
     for step in steps:
         settings.values.pop(f"train.{step.name}.precision", None)
         for outcome in step.draft.outcomes.values():

@@ -545,7 +545,7 @@ def test_the_model_that_is_there_can_be_kept(project: Path) -> None:
     found = brought(LEAST + "fp16: true\n", EXPORT, wishes=Wishes(keep_model=True))
     params = load(project / "params.yaml")
     assert params.model == old.model
-    assert params.quantize.gptq.group_size == old.quantize.gptq.group_size
+    assert params.quantize.gptq.group_size == "auto"
     assert params.train["sft"].precision == "auto"
     assert found.drafts[0].outcomes["model_name_or_path"].fate == LEFT
     assert found.drafts[0].outcomes["fp16"].fate == NOTED

@@ -8,7 +8,7 @@ from finery.moving.llamafactory.files.given import Source
 from finery.moving.llamafactory.keys.draft import Draft
 
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
-BITS = (4, 8)
+BITS = (2, 3, 4, 8)
 
 
 def model(draft: Draft) -> None:
@@ -61,10 +61,12 @@ def export(draft: Draft) -> None:
         draft.carry("quantize.formats", ["gptq"])
         draft.origins["quantize.formats"] = draft.source.given["export_quantization_bit"].where
         draft.carry("quantize.gptq.bits", bits, "export_quantization_bit", note=note)
+        draft.carry("quantize.gptq.group_size", "auto")
+        draft.origins["quantize.gptq.group_size"] = "the largest that divides the layer widths"
         samples = min(draft["export_quantization_nsamples"], 4096)
         draft.carry("data.calibration_samples", samples, "export_quantization_nsamples")
     elif bits is not None:
-        draft.leave("export_quantization_bit", "GPTQ is made in 4 or 8 bits")
+        draft.leave("export_quantization_bit", "GPTQ is made in 2, 3, 4 or 8 bits")
     dtype = draft["infer_dtype"]
     if draft.has("infer_dtype") and dtype != "auto":
         draft.carry("merge.dtype", dtype, "infer_dtype")

@@ -5,7 +5,7 @@ from finery.moving.llamafactory.keys.draft import LEFT, NOTED
 ANSWERING = "`finery chat` takes it when it is started, `finery serve` with each question"
 ANSWERS = "of what is answered, not of the training: see evaluate (docs/evaluation.md)"
 CACHED = "prepare keeps its own cache, by a hash of all that it depends on"
-NOT_OURS = "Finery answers by transformers; packages are in the formats that vLLM and SGLang read"
+NOT_OURS = "`finery serve --engine` is transformers, llama.cpp or vLLM; SGLang reads the packages"
 PROFILER = "a training is not profiled; its rate and its time are in the log"
 RAY = "flows run stages on Ray and Dask: `finery run --engine ray`"
 HUB = "nothing is pushed from a training; a package is released by `finery promote`"

@@ -19,7 +19,8 @@ def dump(settings: dict, path: str) -> None:
     model, data, training, tuning, _ = get_train_args(settings)
     loaded = load_tokenizer(model)
     template = get_template_and_fix_tokenizer(loaded["tokenizer"], data)
-    found = get_dataset(template, model, data, training, stage=tuning.stage, **loaded)
+    stage = "rm" if tuning.stage == "dpo" else tuning.stage  # they learn from the same pairs
+    found = get_dataset(template, model, data, training, stage=stage, **loaded)
     with open(path, "w", encoding="utf-8") as file:
         for sample in found["train_dataset"]:
             pairs = [[sample[i], sample.get(k, sample[i])] for i, k in PARTS if i in sample]
