@@ -25,7 +25,8 @@ def text(ids: list[int]) -> str:
     [
         (("abcd", "abCD"), ("abcd", "abCD"), EQUAL),
         (("abc.", "aBC."), ("abc.", "aBC!"), "LLaMA-Factory also trains on '.'"),
-        (("abcd", "ABcd"), ("abcd", "abcd"), "Finery also trains on 'ab'"),
+        (("abcd", "aBCd"), ("abcd", "abcd"), "Finery also trains on 'bc'"),
+        (("abcd", "aBCD"), ("abcd", "ABCD"), EQUAL),
         (("abcd", "abcD"), ("ab.cd", "ab.cD"),
          "behind 'ab' nothing here, '.' in LLaMA-Factory"),
         (("abcd", "abcD"), ("ab.cd", "ab.CD"),

@@ -81,6 +81,7 @@ def _of_one(mine: Tokens, other: Tokens, text: Text) -> str:
         behind = _shown(text(ids[max(0, i - NEAR) : i]), last=True)
         here, there = _shown(text(ids[i:j])), _shown(text(other_ids[k:m]))
         pieces.append(f"behind {behind} {here} here, {there} in LLaMA-Factory")
+    flags[:1] = [(False, False)]  # nothing comes before the first token to predict it from
     for who, only in (("LLaMA-Factory", (False, True)), ("Finery", (True, False))):
         places = _runs([flag == only for flag in flags])
         learnt = dict.fromkeys(_shown(text(ids[start:end])) for start, end in places)
