@@ -11,6 +11,8 @@ from finery.moving.llamafactory.folder import COPIED, Folder, held_out
 from finery.moving.llamafactory.keys.draft import LEFT, NOTED, THEIRS, Draft, Outcome
 
 NAMELESS = "held_out"
+UNFIT = '"$`\\'
+"""Signs that no folder of ours can have, for a shell would read them; Windows has one."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def settle_data(
     first = steps[0].draft.source
     said = first.path("dataset_dir") or "data"
     if folder is None:
-        away = said == "ONLINE" or said.startswith("REMOTE:")
+        away = said == "ONLINE" or said.startswith("REMOTE:") or set(said) & set(UNFIT)
         settings.set("data.dataset_dir", str(COPIED) if away else said, _where(first))
         todo.append(f"data.dataset_dir: {_missing(said, wanted)}")
         if not tests:

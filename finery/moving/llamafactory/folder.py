@@ -1,5 +1,6 @@
 """The datasets of a training: where they are, and some rows of them held out to be asked."""
 
+import filecmp
 import json
 import re
 import shutil
@@ -54,7 +55,9 @@ def held_out(
 ) -> tuple[Path, list[str], bool]:
     """Copy the datasets here, with some rows of each to be asked.
 
-    Returns the new folder, the datasets of questions, and whether the training has these, too.
+    Questions that are there already stay, and so do entries. Returns the new folder, the datasets
+    of questions, and whether the training may have these, too. Raises `MovingError` for a dataset
+    that was copied before and is another by now.
     """
     entries, files, asked, shared = dict(folder.entries), {}, [], False
     for name in learnt:
@@ -62,20 +65,25 @@ def held_out(
         if not _is_asked(entries[name], rows):
             continue
         pool = rows[most:] if most and len(rows) > most else rows
-        shared |= pool is rows
+        shared |= pool is rows or (COPIED / f"{name}_test.json").exists()
         count = max(1, min(MOST, len(rows) // 10, len(pool)))
         held = [pool[number * len(pool) // count] for number in range(count)]
         test = f"{name}_test"
         entries[test] = entries[name] | {"file_name": f"{test}.json"}
         files[f"{test}.json"] = json.dumps(held, indent=2, ensure_ascii=False) + "\n"
         asked.append(test)
-    files[INFO] = json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
+    named = [entry["file_name"] for entry in folder.entries.values() if entry.get("file_name")]
+    for file in named:
+        _refuse_another(folder.path / file, COPIED / file)
     if write:
         COPIED.mkdir(parents=True, exist_ok=True)
-        for name in folder.entries:
-            _copied(folder, name)
+        for file in named:
+            _copy(folder.path / file, COPIED / file)
         for file, text in files.items():
-            (COPIED / file).write_text(text, "utf-8")
+            if not (COPIED / file).exists():
+                (COPIED / file).write_text(text, "utf-8")
+        whole = json.dumps(entries | _info(COPIED), indent=2, ensure_ascii=False) + "\n"
+        (COPIED / INFO).write_text(whole, "utf-8")
     return COPIED, asked, shared
 
 
@@ -170,13 +178,14 @@ def _files(folder: Folder, names: Sequence[str]) -> Iterator[Path]:
         yield from (file for file in files if file.suffix in (*READ, ".csv") and file.is_file())
 
 
-def _copied(folder: Folder, name: str) -> None:
-    """What an entry names, if it is here and not the same already."""
-    named = folder.entries[name].get("file_name")
-    if not named or not (place := folder.path / named).exists():
-        return
-    target = COPIED / named
-    if target.exists() and target.samefile(place):
+def _refuse_another(place: Path, target: Path) -> None:
+    if place.is_file() and target.is_file() and not filecmp.cmp(place, target, shallow=False):
+        raise MovingError(f"{target}: is another file than {place} by now; remove or rename it")
+
+
+def _copy(place: Path, target: Path) -> None:
+    """A file or a folder, if it is here and not the same already."""
+    if not place.exists() or (target.exists() and target.samefile(place)):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     if place.is_dir():

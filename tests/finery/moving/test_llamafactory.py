@@ -493,6 +493,28 @@ def test_rows_beyond_max_samples_are_asked_first(project: Path) -> None:
     assert load(Path("params.yaml")).data.deduplicate == "off"
 
 
+def test_what_was_copied_before_is_kept(project: Path) -> None:
+    (project / "talk.json").write_text(json.dumps(ROWS_OF_TALK))
+    brought(LEAST)
+    test = Path("data/llamafactory/talk_test.json")
+    test.write_text(json.dumps([ROWS_OF_TALK[3] | {"keywords": ["3"]}]))
+    info = Path("data/llamafactory/dataset_info.json")
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"mine": {"file_name": "m.json"}}))
+    brought(LEAST + "max_samples: 30\n")
+    assert json.loads(test.read_text())[0]["keywords"] == ["3"]
+    assert "mine" in json.loads(info.read_text())
+    assert load(Path("params.yaml")).data.deduplicate == "exact"
+    (project / "talk.json").write_text(json.dumps(ROWS_OF_TALK[1:]))
+    with pytest.raises(MovingError, match=r"data/llamafactory/talk.json: is another file than"):
+        brought(LEAST)
+
+
+def test_a_folder_of_windows_is_named_and_not_taken() -> None:
+    found = brought(LEAST + "dataset_dir: D:\\\\llm\\\\data\n".replace("\\\\", "\\"))
+    assert load(Path("params.yaml")).data.dataset_dir == "data/llamafactory"
+    assert any("D:\\llm\\data" in each for each in found.todo)
+
+
 def test_a_folder_that_has_all_stays_where_it_is(project: Path) -> None:
     folder = project / "LLaMA-Factory" / "data"
     folder.mkdir(parents=True)
