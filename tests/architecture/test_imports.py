@@ -17,6 +17,7 @@ AREAS = {
     "merging",
     "quantization",
     "evaluation",
+    "comparison",
     "moving",
     "packaging",
     "pipeline",
