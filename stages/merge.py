@@ -1,14 +1,17 @@
 """merge: what a training step learnt into the model it started from, checked against both."""
 
 from pathlib import Path
+from typing import Any
 
 from finery import lineage
 from finery.data.prepared import read_parquet
 from finery.merging.adapter import are_own_weights, refuse_unfit_adapter
+from finery.merging.fidelity import Probe, logits
 from finery.merging.lora import merge_lora
 from finery.merging.own_weights import merge_own_weights
 from finery.merging.packed import beside_packed
 from finery.merging.probes import probes
+from finery.merging.streamed.merge import NotByRowsError, merge_by_rows
 from finery.models.files import carry_along, save_model
 from finery.models.finite import insist_on_numbers, remedy
 from finery.models.load import be_quiet
@@ -42,12 +45,10 @@ def merge(
     insist_on_numbers(adapter, f"train with a smaller train.{step}.learning_rate")
     samples = read_parquet(data / "calibration.parquet")[:PROBES]
     probed = probes(samples, start, data)
-    merge_in = merge_own_weights if are_own_weights(adapter) else merge_lora
-    model, fidelity = merge_in(start, adapter, params.dtype, probed)
+    fidelity, after = _merged(start, adapter, params.dtype, probed, merged)
     learnt_on = lineage.read(adapter).get(f"train@{step}", {}).get("quantization")
     if is_packed(learnt_on):
-        fidelity["trained"] = beside_packed(start, adapter, model, probed)
-    save_model(model, merged)
+        fidelity["trained"] = beside_packed(start, adapter, after, probed)
     carry_along(start, merged)
     if is_scorer(adapter):
         keep_policy(start, merged)
@@ -59,6 +60,20 @@ def merge(
     text = to_json(said | fidelity, indent=2)
     metrics.write_text(text + "\n")
     print(text)
+
+
+def _merged(
+    start: Path, adapter: Path, dtype: str, probed: list[Probe], merged: Path
+) -> tuple[dict[str, Any], list[Any]]:
+    """Write the model, and return how exact it is, and its logits, or scores."""
+    try:
+        return merge_by_rows(start, adapter, dtype, probed, merged)
+    except NotByRowsError as reason:
+        print(f"merged with the whole model in memory: {reason}")
+    merge_in = merge_own_weights if are_own_weights(adapter) else merge_lora
+    model, fidelity = merge_in(start, adapter, dtype, probed)
+    save_model(model, merged)
+    return fidelity, logits(model.float(), probed)
 
 
 if __name__ == "__main__":

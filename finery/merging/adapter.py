@@ -75,6 +75,11 @@ def are_own_weights(adapter: Path) -> bool:
     return (adapter / OWN).exists()
 
 
+def tuner_of(trained: Path) -> str:
+    """How the model's own weights in a folder were trained."""
+    return _config(trained / OWN, OwnConfig).tuner.type
+
+
 def refuse_unfit_adapter(adapter: Path, base: Path, step: str) -> None:
     """Raises `AdapterError` if the adapter cannot or must not be loaded, or has another base.
 

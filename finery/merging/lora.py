@@ -4,16 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from finery.merging.fidelity import (
-    EXACT,
-    NOISE,
-    MergeError,
-    Probe,
-    compare,
-    insist_on_finite,
-    logits,
-    rounded,
-)
+from finery.merging.fidelity import MergeError, Probe, bound_of, insist_on_finite, logits, rounded
 from finery.models.load import load_model
 from finery.models.rope import scaling_of, stretched
 from finery.models.scoring import is_scorer, load_scorer
@@ -30,8 +21,8 @@ def merge_lora(base: Path, adapter: Path, dtype: str, probes: list[Probe]) -> tu
     expected = logits(model, probes)
     insist_on_finite(expected, base, adapter)
     with model.disable_adapter():
-        effect = compare(expected, logits(model, probes))["relative_difference"]
-    merged, bound = _sum(model, base, adapter), min(max(effect / 2, NOISE), EXACT)
+        bound = bound_of(expected, logits(model, probes))
+    merged = _sum(model, base, adapter)
     what = f"{adapter} does not belong to {base}, or cannot be merged"
     return rounded(merged, dtype, expected, probes, bound, what)
 

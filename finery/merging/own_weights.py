@@ -5,7 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from finery.merging.adapter import OWN, OWN_WEIGHTS
-from finery.merging.fidelity import NOISE, MergeError, Probe, given, insist_on_finite, rounded
+from finery.merging.fidelity import (
+    NOISE,
+    MergeError,
+    Probe,
+    given,
+    insist_on_finite,
+    rounded,
+    some,
+)
 from finery.models.expansion import expand
 from finery.models.load import load_model
 from finery.models.rope import scaling_of, stretched
@@ -61,4 +69,4 @@ def _instead(model: Any, weights: dict[str, Any], probes: list[Probe]) -> list[A
 
     with torch.inference_mode():
         inputs = [given(probe) for probe in probes]
-        return [functional_call(model, weights, (), each).logits[0] for each in inputs]
+        return [some(functional_call(model, weights, (), each).logits[0]) for each in inputs]

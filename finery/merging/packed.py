@@ -9,18 +9,14 @@ from finery.models.rope import scaling_of, stretched
 
 
 def beside_packed(
-    start: Path, adapter: Path, merged: Any, probes: list[list[int]]
+    start: Path, adapter: Path, merged: list[Any], probes: list[list[int]]
 ) -> dict[str, float]:
     """What `compare` gives of the logits of the adapter on the quantized weights and of `merged`.
 
-    The difference is what the few bits had lost, and no fault: it is measured to be told. `merged`
-    is computed in float32, and comes back in its type.
+    The difference is what the few bits had lost, and no fault: it is measured to be told.
     """
     from peft import PeftModel
 
     packed = load_packed(start, "float32", **stretched(start, scaling_of(adapter)))
     expected = logits(PeftModel.from_pretrained(packed, adapter).eval(), probes)
-    dtype = merged.dtype
-    found = compare(expected, logits(merged.float(), probes))
-    merged.to(dtype)
-    return found
+    return compare(expected, merged)

@@ -17,14 +17,11 @@ class RoomError(PipelineError):
 def insist_on_room(model: Any, dtype: str) -> Iterator[None]:
     """Hold a model, its weights rounded to `dtype` but computing in float32, to the range of that.
 
-    Raises `RoomError` for a weight that was rounded to infinity, and afterwards for the layer
-    where a computation within the context first went out of the range: a GPU that computes in
-    `dtype` would have got NaN from there on.
+    Raises `RoomError` afterwards for the layer where a computation within the context first went
+    out of the range: a GPU that computes in `dtype` would have got NaN from there on.
     """
     import torch
 
-    if name := next((n for n, weight in model.named_parameters() if weight.isinf().any()), None):
-        raise RoomError(_said(dtype, f"the weight {name} does not fit into it"))
     most, beyond = torch.finfo(getattr(torch, dtype)).max, []
 
     def watch(name: str) -> Any:
@@ -44,6 +41,11 @@ def insist_on_room(model: Any, dtype: str) -> Iterator[None]:
             hook.remove()
     if beyond:
         raise RoomError(_said(dtype, f"what {beyond[0]} computes on the samples does not fit"))
+
+
+def no_room_for(weight: str, dtype: str) -> RoomError:
+    """The error that a weight was rounded to infinity."""
+    return RoomError(_said(dtype, f"the weight {weight} does not fit into it"))
 
 
 def _largest(value: Any) -> float:

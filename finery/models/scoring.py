@@ -52,11 +52,16 @@ def load_scorer(model: Path, dtype: str, seed: int = 0, **settings: Any) -> Any:
             raise ScoringError(
                 f"{model}: transformers has no reward models of the type {kind}; take another model"
             ) from None
+    know_padding(scorer, model)
+    return scorer
+
+
+def know_padding(scorer: Any, model: Path) -> None:
+    """Have a scorer tell what is padding, by the tokenizer in the folder of `model`."""
     tokenizer = load_tokenizer(model)
     padding = tokenizer.pad_token_id
     config = scorer.config.get_text_config()
     config.pad_token_id = tokenizer.eos_token_id if padding is None else padding
-    return scorer
 
 
 def _json(file: Path) -> dict[str, Any]:
