@@ -6,6 +6,7 @@ from typing import Any
 from finery import lineage
 from finery.data.prepared import read_parquet
 from finery.merging.adapter import are_own_weights, refuse_unfit_adapter
+from finery.merging.base import refuse_quantized
 from finery.merging.fidelity import Probe, logits
 from finery.merging.lora import merge_lora
 from finery.merging.own_weights import merge_own_weights
@@ -39,8 +40,9 @@ def merge(
     `data` is the calibration folder of the step's data; its first samples are the probes.
     """
     be_quiet()
-    start = policy_of(start)
+    refuse_quantized(policy_of(start))
     refuse_unfit_adapter(adapter, start, step)
+    start = policy_of(start)
     insist_on_numbers(start, remedy(start))
     insist_on_numbers(adapter, f"train with a smaller train.{step}.learning_rate")
     samples = read_parquet(data / "calibration.parquet")[:PROBES]

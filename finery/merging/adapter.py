@@ -8,6 +8,8 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from finery import lineage
 from finery.errors import UserError
+from finery.merging.base import another_start
+from finery.models.policy import policy_of
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 OWN, OWN_WEIGHTS = "trained.json", "trained*.safetensors"
@@ -80,13 +82,15 @@ def tuner_of(trained: Path) -> str:
     return _config(trained / OWN, OwnConfig).tuner.type
 
 
-def refuse_unfit_adapter(adapter: Path, base: Path, step: str) -> None:
+def refuse_unfit_adapter(adapter: Path, start: Path, step: str) -> None:
     """Raises `AdapterError` if the adapter cannot or must not be loaded, or has another base.
 
-    `step` is the step of the training that makes it.
+    `start` is the model that the `step` of the training started from, which makes the adapter.
     """
     try:
-        _refuse_unfit(adapter, base)
+        if reason := another_start(*(_json(each / lineage.LINEAGE) for each in (start, adapter))):
+            raise AdapterError(f"{adapter}: {reason} ({start})")
+        _refuse_unfit(adapter, policy_of(start))
     except AdapterError as error:
         raise AdapterError(f"{error}; run `dvc repro -f train@{step}`") from None
 

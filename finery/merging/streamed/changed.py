@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 from finery.merging.fidelity import MergeError
 from finery.merging.streamed.skeleton import is_hollow
 from finery.merging.streamed.start import Start
-from finery.merging.streamed.stored import Stored, blocks
+from finery.models.stored import Buffer, Stored, blocks, whole
 
 ADAPTER = "default"
 """PEFT's name of the only one."""
@@ -22,7 +23,7 @@ class Own:
 
     def __init__(self, start: Start, trained: Stored, told: str) -> None:
         """Raises `MergeError`, saying what is `told`, if they are not of this model."""
-        self.start, self._trained = start, trained
+        self.start, self._trained, self._buffer = start, trained, Buffer()
         for name in trained:
             if name not in start.names or start.shape(name) != trained.shape(name):
                 raise MergeError(f"{told}, which has no such {name}; train it again")
@@ -30,26 +31,32 @@ class Own:
     def changes(self, name: str) -> bool:
         return name in self._trained or self.start.tied.get(name) in self._trained
 
+    def replaces(self, name: str) -> bool:
+        """Whether a weight does not depend on that of the start."""
+        return self.changes(name)
+
     def is_one(self, name: str, other: str) -> bool:
         """Whether two weights that are tied in the start still are."""
         return name not in self._trained
 
     def rows(self, name: str, begin: int, end: int) -> Any:
-        """Some rows of a weight, in float32."""
+        """Some rows of a weight, in float32: there until others are asked for."""
         if not self.changes(name):
             return self.start.rows(name, begin, end)
         source = name if name in self._trained else self.start.tied[name]
-        return self._trained.rows(source, begin, end).float()
+        stored = self._trained.rows(source, begin, end)
+        return self._buffer.of(stored.shape, self.start.dtype(name)).copy_(stored)
 
     def tensor(self, name: str) -> Any:
-        return whole(self, name)
+        return whole(partial(self.rows, name), self.start.shape(name), self.start.dtype(name))
 
     def apart(self, name: str) -> Any:
         """A whole weight, in float32, each as it is stored."""
         source = name if name in self._trained else self.start.tied.get(name, name)
-        if source in self._trained:
-            return self._trained.tensor(source).float()
-        return self.start.tensor(name)
+        stored = self._trained if source in self._trained else None
+        if stored is None:
+            return self.start.tensor(name)
+        return whole(partial(stored.rows, source), stored.shape(source), self.start.dtype(name))
 
 
 class Adapted:
@@ -60,7 +67,7 @@ class Adapted:
     """
 
     def __init__(self, start: Start, model: Any) -> None:
-        self.start, self.model = start, model
+        self.start, self.model, self._buffer = start, model, Buffer()
         self._layers = dict(_layers(model.base_model.model))
         self._of = {
             f"{path}.{name}": path
@@ -80,6 +87,12 @@ class Adapted:
     def changes(self, name: str) -> bool:
         return name in self._of or name in self._given
 
+    def replaces(self, name: str) -> bool:
+        """Whether a weight does not depend on that of the start."""
+        return name in self._given or hasattr(
+            self._layers.get(self._of.get(name)), "modules_to_save"
+        )
+
     def is_one(self, name: str, other: str) -> bool:
         """Whether two weights that are tied in the start still are."""
         if name not in self._of and other not in self._of:
@@ -87,25 +100,28 @@ class Adapted:
         if name not in self._of or other not in self._of:
             return False
         return all(
-            (self.rows(name, *rows) - (same := self.rows(other, *rows))).abs().max()
+            (self.rows(name, *rows).clone() - (same := self.rows(other, *rows))).abs().max()
             <= NEAR * same.abs().max()
             for rows in blocks(self.start.shape(name))
         )
 
     def rows(self, name: str, begin: int, end: int) -> Any:
-        """Some rows of a weight, in float32."""
+        """Some rows of a weight, in float32: there until others are asked for."""
         if name not in self._of:
             return self.start.rows(name, begin, end)
         layer = self._layers[path := self._of[name]]
         if _is_plain(layer):
-            return _low_rank(layer, begin, end).add_(self.start.rows(name, begin, end))
+            stored = self.start.rows(name, begin, end)
+            return _low_rank(layer, begin, end, self._buffer.of(stored.shape, stored.dtype)).add_(
+                stored
+            )
         if self._merged[0] != path:
             self._merged = (None, {})
             self._merged = (path, dict(self._by_peft(path, layer)))
         return self._merged[1][name][begin:end]
 
     def tensor(self, name: str) -> Any:
-        return whole(self, name)
+        return whole(partial(self.rows, name), self.start.shape(name), self.start.dtype(name))
 
     def _by_peft(self, path: str, layer: Any) -> Iterator[tuple[str, Any]]:
         """The weights of one layer, merged as PEFT's merge_and_unload does it."""
@@ -127,15 +143,6 @@ class Adapted:
             layer.merge(safe_merge=True)
             layer = layer.get_base_layer()
         yield from ((f"{path}.{name}", weight.data) for name, weight in layer.named_parameters())
-
-
-def whole(weights: Own | Adapted, name: str) -> Any:
-    """All rows of a weight, put together from blocks as they are written."""
-    import torch
-
-    shape = weights.start.shape(name)
-    made = [weights.rows(name, *rows) for rows in blocks(shape)]
-    return torch.cat(made) if shape else made[0]
 
 
 def _layers(module: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -169,12 +176,18 @@ def _is_plain(layer: Any) -> bool:
     return ADAPTER not in layer.lora_variant and not layer.lora_bias.get(ADAPTER)
 
 
-def _low_rank(layer: Any, begin: int, end: int) -> Any:
+def _low_rank(layer: Any, begin: int, end: int, into: Any) -> Any:
     """Rows of s B A, in the order of PEFT's get_delta_weight: the same to the bit."""
+    import torch
+
     if ADAPTER in layer.lora_embedding_A:
         a, b, flipped = layer.lora_embedding_A[ADAPTER], layer.lora_embedding_B[ADAPTER], True
     else:
         a, b = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
         flipped = layer.fan_in_fan_out
-    product = (b @ a[:, begin:end]).T if flipped else b[begin:end] @ a
-    return product * layer.scaling[ADAPTER]
+    with torch.inference_mode():
+        if flipped:
+            into.copy_((b @ a[:, begin:end]).T)
+        else:
+            torch.mm(b[begin:end], a, out=into)
+    return into.mul_(layer.scaling[ADAPTER])

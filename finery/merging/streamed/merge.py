@@ -19,10 +19,10 @@ from finery.merging.streamed.changed import Adapted, Own
 from finery.merging.streamed.passes import logits
 from finery.merging.streamed.skeleton import adapted, empty, hollow, tokens_of
 from finery.merging.streamed.start import Start
-from finery.merging.streamed.stored import Stored, of_model
 from finery.merging.streamed.writing import write_weights
 from finery.models.rope import scaling_of, stretched
 from finery.models.scoring import is_scorer
+from finery.models.stored import Stored, of_model
 
 Build = Callable[[str], Any]
 """The model without its weights, in a type, by torch's name of that."""
@@ -79,7 +79,7 @@ def merged_weights(base: Path, trained: Path, build: Build) -> Adapted | Own:
         weights: Adapted | Own = Own(start, Stored(files), f"{trained} does not fit {base}")
     else:
         weights = Adapted(start, adapted(model, base, trained))
-    if lost := [name for name in start.missing() if not weights.changes(name)]:
+    if lost := [name for name in start.missing() if not weights.replaces(name)]:
         raise NotByRowsError(f"{base} has no {lost[0]}")
     return weights
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from finery.merging.streamed.stored import DTYPES, INDEX
+from finery.models.stored import DTYPES, INDEX
 
 SHARD = "4GB"
 NAMES = "model{suffix}.safetensors"
 ORDER = (
-    "U64", "I64", "F64", "U32", "I32", "F32", "BF16", "F16", "U16", "I16", "F8_E4M3", "F8_E5M2",
-    "I8", "U8", "BOOL",
+    "U64", "I64", "F64", "U32", "I32", "F32", "BF16", "F16", "U16", "I16", "F8_E8M0", "F8_E4M3",
+    "F8_E5M2", "I8", "U8", "BOOL",
 )  # fmt: skip
 """How tensors follow one another in a file, by their types, as safetensors has it; then by name."""
 

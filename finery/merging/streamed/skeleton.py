@@ -8,9 +8,9 @@ from typing import Any
 from finery import lineage
 from finery.merging.adapter import WEIGHTS
 from finery.merging.fidelity import MergeError
-from finery.merging.streamed.stored import Stored
 from finery.models.scoring import know_padding
 from finery.models.seeing import sees
+from finery.models.stored import Stored
 
 
 def empty(model: Path, scores: bool, dtype: str, tokens: int | None = None, **settings: Any) -> Any:

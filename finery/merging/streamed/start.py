@@ -7,9 +7,10 @@ to make one of the other, both ways, and is asked.
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from finery.merging.streamed.stored import Stored, blocks
+from finery.models.stored import Buffer, Stored, blocks, whole
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Start:
     """The weights of a model without them, read from where they are stored."""
 
     def __init__(self, model: Any, stored: Stored) -> None:
-        self.model, self.stored = model, stored
+        self.model, self.stored, self._buffer = model, stored, Buffer()
         self._empty = {name: each.to("meta") for name, each in model.state_dict().items()}
         self.names = self._empty.keys()
         self.parameters = self.names - {name for name, _ in model.named_buffers()}
@@ -61,7 +62,10 @@ class Start:
         return self._empty[name].dtype
 
     def rows(self, name: str, begin: int, end: int) -> Any:
-        """Some rows of a weight, in float32; zeros where none are stored."""
+        """Some rows of a weight, in float32; zeros where none are stored.
+
+        They are there until others are asked for, and are not to be changed.
+        """
         found = self._found(name)
         if found in self.given:
             return _part(self.given[found], begin, end)
@@ -69,12 +73,14 @@ class Start:
             return self._empty[name].new_zeros(self.shape(name), device="cpu")[begin:end]
         if (origin := self._of[found]).converter is not None:
             return _part(self._converted(origin)[found], begin, end)
-        stored = _wide(self.stored.rows(origin.key, begin, end))
+        stored = self.stored.rows(origin.key, begin, end)
+        if stored.is_floating_point() and stored.dtype != self.dtype(name):
+            stored = self._buffer.of(stored.shape, self.dtype(name)).copy_(stored)
         return _padded(stored, end - begin) if stored.ndim else stored
 
     def tensor(self, name: str) -> Any:
         """A whole weight, in float32."""
-        return self.rows(name, 0, (self.shape(name) or (1,))[0])
+        return whole(partial(self.rows, name), self.shape(name), self.dtype(name))
 
     def _found(self, name: str) -> str | None:
         """The name by which a weight is given or stored, its own or that of one it is tied to."""
@@ -92,7 +98,7 @@ class Start:
         if self.stored.shape(one.key) != self.stored.shape(two.key):
             return False
         return all(
-            self.stored.rows(one.key, *rows).equal(self.stored.rows(two.key, *rows))
+            self.stored.rows(one.key, *rows).clone().equal(self.stored.rows(two.key, *rows))
             for rows in blocks(self.stored.shape(one.key))
         )
 
@@ -100,9 +106,17 @@ class Start:
         """The last is kept: several weights may be made of the same tensors."""
         if self._made[0] != origin:
             self._made = (None, {})
-            tensors = {key: _wide(self.stored.tensor(key)) for key, _ in origin.keys}
+            tensors = {key: self._wide(key) for key, _ in origin.keys}
             self._made = (origin, _convert(self.model, origin, tensors))
         return self._made[1]
+
+    def _wide(self, key: str) -> Any:
+        """A whole tensor of the checkpoint, in float32 if it has numbers with a point."""
+        import torch
+
+        kind = self.stored.dtype(key)
+        kind = torch.float32 if kind.is_floating_point else kind
+        return whole(partial(self.stored.rows, key), self.stored.shape(key), kind)
 
     def _read_buffers(self) -> None:
         """Some are stored with the weights, and the model computes with them."""
@@ -152,10 +166,6 @@ def _convert(model: Any, origin: Origin, tensors: dict[str, Any]) -> dict[str, A
         converter.add_tensor(name, key, pattern, tensors[key])
     made = converter.convert(name, model=model, config=model.config)
     return {name: each[0] if isinstance(each, list) else each for name, each in made.items()}
-
-
-def _wide(tensor: Any) -> Any:
-    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def _part(tensor: Any, begin: int, end: int) -> Any:

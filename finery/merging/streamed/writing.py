@@ -9,7 +9,8 @@ from finery.merging.room import no_room_for
 from finery.merging.streamed.changed import Adapted, Own
 from finery.merging.streamed.shards import Written
 from finery.merging.streamed.start import Origin, Start
-from finery.merging.streamed.stored import blocks
+from finery.models.finite import is_finite
+from finery.models.stored import Buffer, blocks
 
 
 def write_weights(weights: Adapted | Own, tied: set[str], dtype: str, folder: Path) -> None:
@@ -68,8 +69,12 @@ def _by_rows(weights: Adapted | Own, name: str, target: str, written: Written) -
     alike = origin is not None and not weights.changes(name)
     if alike and start.stored.dtype(origin.key) == kind:
         return _copy(start, origin.key, target, written)
+    buffer = Buffer()
     for begin, end in blocks(start.shape(name)):
-        written.put(target, begin, _rounded(weights.rows(name, begin, end), kind, name))
+        rows = weights.rows(name, begin, end)
+        rounded = buffer.of(rows.shape, kind).copy_(rows)
+        _insist_on_numbers(rows, rounded, name)
+        written.put(target, begin, rounded)
 
 
 def _converted(weights: Adapted | Own, origin: Origin, written: Written) -> None:
@@ -83,7 +88,9 @@ def _converted(weights: Adapted | Own, origin: Origin, written: Written) -> None
         return
     made = _saved(start, {name: weights.tensor(name) for name in origin.names})
     for target, tensor in made.items():
-        written.put(target, 0, _rounded(tensor, written.dtype(target), target))
+        rounded = tensor.to(written.dtype(target))
+        _insist_on_numbers(tensor, rounded, target)
+        written.put(target, 0, rounded)
 
 
 def _copy(start: Start, key: str, target: str, written: Written) -> None:
@@ -91,11 +98,10 @@ def _copy(start: Start, key: str, target: str, written: Written) -> None:
         written.put(target, begin, start.stored.rows(key, begin, end))
 
 
-def _rounded(rows: Any, kind: Any, name: str) -> Any:
-    """Numbers in another type. Raises `RoomError` or `MergeError` if they are none then."""
-    rounded = rows.to(kind)
-    if kind.is_floating_point and not rounded.isfinite().all():
-        if rows.isfinite().all():
-            raise no_room_for(name, str(kind).removeprefix("torch."))
-        raise MergeError(f"{name} is NaN or infinite once merged; train with a smaller rate")
-    return rounded
+def _insist_on_numbers(sums: Any, rounded: Any, name: str) -> None:
+    """Raises `RoomError` or `MergeError` if numbers are none once rounded, or were none before."""
+    if is_finite(rounded):
+        return
+    if is_finite(sums):
+        raise no_room_for(name, str(rounded.dtype).removeprefix("torch."))
+    raise MergeError(f"{name} is NaN or infinite once merged; train with a smaller learning_rate")
