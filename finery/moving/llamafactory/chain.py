@@ -31,8 +31,11 @@ def chained(drafts: Sequence[Draft]) -> list[Step]:
     """The trainings, each behind the one that it goes on from. Raises `MovingError`."""
     trainings = [draft for draft in drafts if draft.source.task == "train"]
     if not trainings:
+        talks = all(draft.source.task == "chat" for draft in drafts)
+        as_it_is = "; to talk to a model as it is: finery chat FOLDER" if talks else ""
         raise MovingError(
             f"{drafts[0].source.name}: trains nothing; give the file that trained the model, too"
+            f"{as_it_is}"
         )
     made = list(_made(drafts, trainings))
     steps: list[Step] = []

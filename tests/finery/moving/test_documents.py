@@ -7,12 +7,14 @@ import pytest
 import typer
 
 from finery.cli import app
+from finery.moving.llamafactory.files.reading import OLD
 from finery.moving.llamafactory.keys.draft import LEFT, NOTED
 from finery.moving.llamafactory.keys.table import ROWS, reason_rows
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 PAGES = ("from-llamafactory.md", "from-llamafactory.zh.md")
-TABLE = [*(row.row for row in ROWS), *reason_rows(NOTED), *reason_rows(LEFT)]
+NAMES = [f"| `{earlier}` | `{now}` |" for earlier, now in OLD.items()]
+TABLE = [*(row.row for row in ROWS), *reason_rows(NOTED), *reason_rows(LEFT), *NAMES]
 COMMAND = re.compile(r"\bfinery ([a-z][a-z ]*[a-z])((?: --[a-z-]+)*)")
 
 

@@ -610,6 +610,8 @@ def test_nothing_is_written_to_look(project: Path) -> None:
         ("", "f0.yaml: not a file of LLaMA-Factory's: no mapping of arguments"),
         ("model: 1\ndata: 2\ntrain: 3\nmerge: 4", "f0.yaml: is a params.yaml already"),
         (EXPORT, "f0.yaml: trains nothing; give the file that trained the model, too"),
+        ("model_name_or_path: a/b\ntemplate: qwen",
+         "f0.yaml: trains nothing; give the file that trained the model, too; to talk to a model"),
         (LEAST.replace("sft\n", "stf\n", 1), "f0.yaml:3: stage: there is no stf; known are sft"),
         (LEAST + "learning_rate: fast", "f0.yaml:9: learning_rate: must be a number, not fast"),
         (LEAST.replace("lora", "lore"), "f0.yaml:5: finetuning_type: there is no lore"),
