@@ -12,6 +12,7 @@ from finery.packaging.bill import BILL, bill
 from finery.packaging.card.facts import Facts
 from finery.packaging.card.model_card import model_card
 from finery.packaging.contents import place, read_json
+from finery.packaging.deployment import deployment
 from finery.packaging.errors import PackageError
 from finery.packaging.keywords import trained_keywords, with_defaults
 from finery.packaging.manifest import MANIFEST, hashed, write_manifest
@@ -56,6 +57,8 @@ def package(params: Recipe, model: Path, metrics: Path, gate: Path, *, package: 
     place(model, package)
     (package / TEMPLATE).write_text(with_defaults(template, facts.keywords), encoding="utf-8")
     (package / "README.md").write_text(model_card(facts), encoding="utf-8")
+    for name, text in deployment(package, facts.name, facts.quantization).items():
+        (package / name).write_text(text, encoding="utf-8")
     files, made_of, installed = hashed(package), materials(records, history), libraries()
     architecture = (config.get("architectures") or [config.get("model_type", "unknown")])[0]
     for name, document in (

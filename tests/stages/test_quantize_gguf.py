@@ -80,3 +80,5 @@ def test_its_package_has_the_file_and_says_how_to_run_it(made: Path, tmp_path: P
     assert "GGUF, weights in q8_0, for llama.cpp and Ollama." in card
     assert "llama-server --model boat-gguf/model.gguf --jinja" in card
     assert "vllm" not in card
+    listed = [file["path"] for file in manifest["files"]]
+    assert "Modelfile" in listed and "compose.yaml" not in listed
