@@ -100,8 +100,7 @@ def _chatml_with(template: str) -> str | None:
 
     None if it renders a conversation in any other way than ChatML does.
     """
-    first = _rendered(template, PROBES[0])
-    start, _, rest = first.partition("<|im_end|>\n")
+    start = _rendered(template, PROBES[0]).partition("<|im_end|>\n")[0]
     begin = "<|im_start|>system\n"
     own = start.removeprefix(begin) if start.startswith(begin) else ""
     if '"""' in own or "{{" in own:

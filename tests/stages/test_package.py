@@ -140,7 +140,7 @@ def test_two_packagings_are_the_same_to_the_byte(project: Path):
     first, second = make(project, "first-package"), make(project, "second-package")
     names = sorted(file.relative_to(first) for file in first.rglob("*"))
     assert names == sorted(file.relative_to(second) for file in second.rglob("*"))
-    assert len(names) == 10
+    assert len(names) == 11
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
@@ -263,7 +263,7 @@ def run(project: Path) -> subprocess.CompletedProcess:
 def test_from_the_command_line(project: Path):
     done = run(project)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"smollm2-135m-nimbrick: 9 files, \d\.\d MB\n", done.stdout)
+    assert re.fullmatch(r"smollm2-135m-nimbrick: 10 files, \d\.\d MB\n", done.stdout)
     assert verify(project / "models/packages/merged") == []
 
 
