@@ -37,3 +37,22 @@ def compare(
         found = report(read_variants(compared.models, evaluations, samples))
         print(markdown(found, written))
         print("\n".join(lines(here(folders))))
+
+
+@commands.command()
+def fit(
+    memory: Annotated[str, typer.Option(help="Of the machine to deploy on: 24GB, 16GiB.")],
+    context: Annotated[int, typer.Option(min=1, help="Tokens of a conversation.")] = 4096,
+    streams: Annotated[int, typer.Option(min=1, help="Conversations at the same time.")] = 1,
+) -> None:
+    """Say which of the evaluated models fit into a memory, and which of them to deploy."""
+    from finery.comparison.fit import chosen, fits, lines, parsed_memory
+    from finery.params.schema import load
+
+    with one_line_errors():
+        room, params = parsed_memory(memory), load(Path("params.yaml"))
+        folders = {name: Path("models", name) for name in ("merged", *params.quantize.formats)}
+        folders["merged"] = Path("models", params.merge.step)
+        found = fits(folders, Path("reports/evaluate"), context, streams)
+        print("\n".join(lines(found, room)))
+        print(f"deploy {chosen(found, room).name}")
