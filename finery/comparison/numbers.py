@@ -65,7 +65,8 @@ def parts(name: str, samples: Sequence[Sample]) -> Any | None:
 def is_of(name: str, sums: Any, metrics: dict[str, Any]) -> bool:
     """Whether the sums over all samples give what metrics.json has: corpus BLEU is no mean."""
     top, count = sums.sum(0)
-    return bool(count) and abs(number(name, top, count) - metrics[name]) <= 2 * 10**-DECIMALS
+    near = 2 * 10**-DECIMALS * max(1.0, abs(metrics[name]))  # a large one in no more digits
+    return bool(count) and bool(abs(number(name, top, count) - metrics[name]) <= near)
 
 
 def number(name: str, top: Any, count: Any) -> Any:

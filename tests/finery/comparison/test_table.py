@@ -4,10 +4,11 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from finery.comparison.flips import counts, flips, marked
-from finery.comparison.numbers import shown
+from finery.comparison.numbers import is_of, shown
 from finery.comparison.page import report
 from finery.comparison.variants import NotComparable, read_variants
 
@@ -94,6 +95,13 @@ def test_marked(text: str, other: str, differing: list[str]):
     pieces, _ = marked(text, other)
     assert "".join(piece for piece, _ in pieces) == text
     assert [piece for piece, differs in pieces if differs] == differing
+
+
+def test_a_large_number_is_what_its_samples_make_but_for_rounding():
+    losses = np.array([[18.5 * 3, 3.0], [19.5 * 3, 3.0]])
+    assert is_of("perplexity", losses, {"perplexity": round(math.exp(19) * (1 + 1e-9), 6)})
+    assert not is_of("perplexity", losses, {"perplexity": math.exp(19.1)})
+    assert not is_of("bleu", np.array([[40.0, 1.0], [80.0, 1.0]]), {"bleu": 58.2})
 
 
 @pytest.mark.parametrize(
