@@ -155,6 +155,23 @@ def sign(
 
 
 @commands.command()
+def push(
+    package: PackageFolder,
+    target: Annotated[
+        str, typer.Argument(help="hf:ORG/NAME, modelscope:ORG/NAME or oci://HOST/NAME:TAG.")
+    ],
+    public: Annotated[
+        bool, typer.Option("--public", help="If the repository is new, all may read it.")
+    ] = False,
+) -> None:
+    """Upload a package, verified first, to a hub or a registry; run again, it goes on."""
+    from finery.packaging.push.push import push as upload
+
+    with one_line_errors():
+        print(f"{package}: pushed to {upload(package, target, public)}")
+
+
+@commands.command()
 def verify(
     package: PackageFolder,
     key: Annotated[

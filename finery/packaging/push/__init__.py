@@ -1,0 +1,1 @@
+"""A package in a place that others load models from."""
