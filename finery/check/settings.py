@@ -148,6 +148,7 @@ def _compared(params: Params, folder: Path) -> list[str]:
     if model.is_one and not unfit:
         unfit = _template_problems(params, folder, tokens)
     problems = [f"model: {folder}: {problem}" for problem in unfit]
+    usable = not problems
     for name, step in params.train.items():
         data = params.data_of(name)
         if too_long := position_problem(model, data.cutoff_len, stretched(params.train, name)):
@@ -161,8 +162,9 @@ def _compared(params: Params, folder: Path) -> list[str]:
         unfit = tuner_problems(model, step.tuner, _blocks_put_in(params, name))
         problems += [f"{step.key}.tuner.{problem}" for problem in unfit]
     problems += _of_quantized(params, model)
-    if model.sees and params.quantize.formats:
-        problems.append(f"quantize.formats: must be [], {SEES}, and such are not quantized")
+    if model.sees:
+        if usable and params.quantize.formats:
+            problems.append(f"quantize.formats: must be [], {SEES}, and such are not quantized")
         return list(dict.fromkeys(problems))
     problems += format_problems(params.quantize, model)
     return list(dict.fromkeys(problems))
