@@ -1,4 +1,4 @@
-"""`finery chat`: talk to the models."""
+"""`finery chat` and `finery predict`: talk to the models, and have them answer files."""
 
 import sys
 from pathlib import Path
@@ -75,6 +75,49 @@ def chat(
     )  # fmt: skip
     with one_line_errors():
         start(asked, fetched)
+
+
+@commands.command()
+def predict(
+    variant: Annotated[
+        str, typer.Argument(metavar="VARIANT", help="A model, as `finery chat` takes them.")
+    ],
+    questions: Annotated[
+        Path,
+        typer.Option(
+            "--input", help="The questions: a file of a dataset, or of messages or prompts."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where the answers go; a run that is cut off goes on then."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Questions answered at once.")] = 8,
+    base: Annotated[
+        Path | None, typer.Option(help="The model that an adapter from elsewhere goes on.")
+    ] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="By default 128.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="By default 0: greedy.")] = None,
+    top_p: Annotated[float | None, typer.Option()] = None,
+    top_k: Annotated[int | None, typer.Option(help="0: all tokens.")] = None,
+    repetition_penalty: Annotated[float | None, typer.Option()] = None,
+    seed: Annotated[int | None, typer.Option(help="By default 42.")] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="A text that ends the answer; may be repeated.")
+    ] = None,
+) -> None:
+    """Answer a file of questions, as the evaluation does: a line of JSON for each."""
+    sampling = {
+        "temperature": temperature, "top_p": top_p, "top_k": top_k, "seed": seed,
+        "repetition_penalty": repetition_penalty, "max_new_tokens": max_new_tokens,
+        "stop": stop or None,
+    }  # fmt: skip
+    given = {name: value for name, value in sampling.items() if value is not None}
+    with one_line_errors():
+        from finery.predicting.predict import Wanted
+        from finery.predicting.predict import predict as answered
+
+        answered(Wanted(variant, questions, output, batch_size, given, base), fetched)
 
 
 def fetched(release: str) -> Path:

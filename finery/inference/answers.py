@@ -1,7 +1,8 @@
 """Answers to questions, many at once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from finery.inference.batches import batches, fitting
@@ -31,14 +32,18 @@ def answer(
     batch_size: int,
     seen: Callable[[Sequence[int], Any], dict[str, Any]] | None = None,
     decoding: Decoding = GREEDY,
+    known: Mapping[int, Answer] = MappingProxyType({}),
+    tell: Callable[[Mapping[int, Answer]], None] = lambda _: None,
 ) -> list[Answer]:
     """Answer each prompt (token ids, as the chat template renders it), in order.
 
     Prompts of like length are answered together, padded on the left. `seen` gives what the model
-    takes beside the tokens of a batch, by the indices of its prompts.
+    takes beside the tokens of a batch, by the indices of its prompts. Answers that are `known`, by
+    the indices of their prompts, are not asked for; `tell` is told of each batch of the others.
     """
     stops = stop_tokens(model)
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    unknown = (index for index in range(len(prompts)) if index not in known)
+    order = sorted(unknown, key=lambda i: len(prompts[i]))
     seeds = decoding.seeds(prompts) if decoding.temperature else [0] * len(prompts)
 
     def generate(batch: Sequence[int]) -> list[Answer]:
@@ -67,10 +72,12 @@ def answer(
                 **(seen(batch, tokens) if seen else {}),
             )
         said = output[:, width:].tolist()
-        return [decoded(tokenizer, row, stops, decoding.stop) for row in said]
+        answers = [decoded(tokenizer, row, stops, decoding.stop) for row in said]
+        tell(dict(zip(batch, answers, strict=True)))
+        return answers
 
     found = fitting(generate, batches(order, batch_size, "answers"))
-    by_index = dict(zip(order, found, strict=True))
+    by_index = dict(zip(order, found, strict=True)) | dict(known)
     return [by_index[index] for index in range(len(prompts))]
 
 

@@ -26,7 +26,7 @@ AREAS = {
 }
 GROUND = {"params", "stage", "models", "inference", "hubs", "check", "answering"}
 """Rooms that several areas stand on, with the loose modules of finery/."""
-FACES = {"cli", "preflight"}
+FACES = {"cli", "predicting", "preflight"}
 """Rooms that see several areas."""
 DATA = ("report", "choosing", "tokens", "rendering", "formats", "datasets", "rows")
 """The rooms of finery/data from the top down: each may import from those after it."""

@@ -1,0 +1,1 @@
+"""Answers to files of questions, by the code of the evaluation."""
