@@ -45,7 +45,7 @@ REASONS: tuple[tuple[str, str, str], ...] = (
      "visual_inputs"),
     (NOTED, "tokens are weighed alike over devices and batches", "average_tokens_across_devices"),
     (NOTED, "safetensors always", "save_safetensors export_legacy_format"),
-    (NOTED, "merging is done in main memory, and writes shards of its own",
+    (NOTED, "merging goes from file to file, and writes shards of its own",
      "export_size export_device"),
     (NOTED, "rows are read a thousand at a time anyway", "streaming buffer_size"),
     (LEFT, CACHED, "overwrite_cache preprocessing_batch_size preprocessing_num_workers"
