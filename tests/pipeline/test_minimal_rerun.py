@@ -234,6 +234,8 @@ CODE = [
     code("finery/evaluation/metrics/rouge.py", EVALUATE, FROM_EVALUATE),
     code("finery/inference/answers.py", EVALUATE, FROM_EVALUATE),
     code("finery/answering/engine.py", NOTHING, NOTHING),
+    code("finery/serving/front.py", NOTHING, NOTHING),
+    code("finery/moving/put.py", NOTHING, NOTHING),
     code("finery/serving/__init__.py", NOTHING, NOTHING),
     code("finery/moving/recipes.py", NOTHING, NOTHING),
     code("finery/packaging/card/model_card.py", PACKAGE, PACKAGE),
