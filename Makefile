@@ -55,6 +55,7 @@ bench: setup
 	python bench/stages.py .
 	python bench/prepare_vs_llamafactory.py
 	python bench/memory.py
+	python bench/merge.py
 	python bench/nights.py
 	python bench/reproducible.py
 

@@ -19,6 +19,7 @@ from finery.models.load import be_quiet
 from finery.models.packed import is_packed
 from finery.models.policy import keep_policy, policy_of
 from finery.models.scoring import is_scorer
+from finery.models.settings import CONFIG, read_settings
 from finery.params.merge import MergeParams
 from finery.to_json import to_json
 
@@ -52,6 +53,8 @@ def merge(
     if is_packed(learnt_on):
         fidelity["trained"] = beside_packed(start, adapter, after, probed)
     carry_along(start, merged)
+    if _words(merged) != _words(start):  # the adapter came with new ones
+        carry_along(adapter, merged)
     if is_scorer(adapter):
         keep_policy(start, merged)
     said = {"trained_on": learnt_on} if learnt_on else {}
@@ -76,6 +79,10 @@ def _merged(
     model, fidelity = merge_in(start, adapter, dtype, probed)
     save_model(model, merged)
     return fidelity, logits(model.float(), probed)
+
+
+def _words(model: Path) -> int | None:
+    return read_settings(model / CONFIG).get("vocab_size")
 
 
 if __name__ == "__main__":

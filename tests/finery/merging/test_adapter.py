@@ -188,3 +188,22 @@ def test_an_adapter_of_this_base_by_any_name(project: Path, name: str | None) ->
 def test_an_adapter_from_elsewhere_without_a_record(project: Path) -> None:
     Path("adapter", LINEAGE).unlink()
     assert merged().exists()
+
+
+def test_an_adapter_with_words_of_its_own(project: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    from finery.models.load import load_model
+    from finery.models.tokenizer import load_tokenizer
+
+    tokenizer, model = load_tokenizer(Path("base")), load_model(Path("base"), "float32")
+    tokenizer.add_tokens(["<saltmere>", "<harbour>"])
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    config = LoraConfig(r=2, target_modules=["q_proj"], modules_to_save=["embed_tokens"],
+                        ensure_weight_tying=True, task_type="CAUSAL_LM")  # fmt: skip
+    shutil.rmtree("adapter")
+    get_peft_model(model, config).save_pretrained("adapter")
+    tokenizer.save_pretrained("adapter")
+    configured(base_model_name_or_path="base")(Path("adapter"))
+    rows = load_file(merged())["model.embed_tokens.weight"]
+    assert len(load_tokenizer(Path("merged"))) == len(rows) == len(tokenizer)
