@@ -72,6 +72,10 @@ def _tokenizer(variant: Variant) -> Any:
 def _model(variant: Variant) -> Any:
     from finery.inference.loading import load_for_inference
 
+    if not any(variant.folder.glob("*.safetensors")):
+        raise VariantError(
+            f"{variant.where}: a GGUF file alone, which llama.cpp reads; `finery serve` does too"
+        )
     with _in_one_line(variant):
         if variant.adapter:
             return _adapted(variant, variant.adapter).eval()

@@ -16,6 +16,7 @@ from finery.answering.chat.coming import coming
 from finery.answering.in_process import InProcess
 from finery.answering.variants import VariantError
 from finery.cli import app
+from finery.models.settings import GGUF
 from tests.seeing import draw
 from tests.taught import CALLED, NAME, RAIN, WEATHER
 
@@ -155,6 +156,16 @@ def test_weights_that_are_cut_off(taught: Path, tmp_path: Path) -> None:
     status, _, error = chat(tmp_path, "-q", QUESTION)
     assert status == 2 and error.startswith(f"{tmp_path}: cannot be loaded: ")
     assert error.count("\n") == 1
+
+
+def test_a_gguf_file_alone(taught: Path, tmp_path: Path) -> None:
+    for file in taught.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).symlink_to(file)
+    (tmp_path / GGUF).touch()
+    assert chat(tmp_path, "-q", QUESTION) == (
+        2, "", f"{tmp_path}: a GGUF file alone, which llama.cpp reads; `finery serve` does too\n",
+    )  # fmt: skip
 
 
 def test_settings_of_the_model_that_are_wrong_name_their_file(taught: Path, tmp_path: Path) -> None:
