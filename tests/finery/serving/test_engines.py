@@ -12,11 +12,14 @@ import jsonschema
 import pytest
 from openai import BadRequestError
 
+from finery.answering.sampling import Sampling
 from finery.answering.variants import Variant
 from finery.inference.answers import answer
 from finery.inference.loading import load_for_inference
 from finery.models.tokenizer import load_tokenizer
 from finery.serving.engines.choice import EngineChoiceError, Wanted, chosen
+from finery.serving.engines.engine import Ask
+from finery.serving.engines.vllm import Vllm
 from finery.serving.wording import Wording
 from tests.finery.serving import test_chat
 from tests.finery.serving.conftest import Running, client_of
@@ -167,3 +170,22 @@ def test_an_engine_is_chosen_that_is_here_and_for_the_model(
         chosen(Wanted("ollama"), dense)
     with pytest.raises(EngineChoiceError, match="--weights q4: there are auto, f16"):
         chosen(Wanted(weights="q4"), dense)
+
+
+def test_vllm_is_asked_and_read_as_its_documentation_says(tmp_path: Path) -> None:
+    engine = Vllm(Path("bin/python"), tmp_path, streams=4, context=None)
+    command = engine.command(8001)
+    assert command[:3] == ["bin/python", "-m", "vllm.entrypoints.openai.api_server"]
+    assert "--max-model-len" not in command and "None" not in command
+    assert "secret" not in command and engine.environment("secret")["VLLM_API_KEY"] == "secret"
+    body = engine.body(Ask([1, 2], 5, [2, 0], Sampling(seed=3), 1))
+    assert body["prompt"] == [1, 2] and body["stop_token_ids"] == [2, 0] and body["logprobs"] == 1
+    logprobs = {
+        "token_logprobs": [-0.5, -0.1],
+        "top_logprobs": [{"token_id:9": -0.5, "token_id:7": -0.4}, {"token_id:2": -0.1}],
+    }
+    choice = {"token_ids": [9, 2], "logprobs": logprobs, "finish_reason": "stop"}
+    first, last = engine.reader()({"choices": [choice]})
+    assert (first.id, first.logprob, first.likeliest) == (9, -0.5, ((7, -0.4), (9, -0.5)))
+    assert last.id == 2 and engine.stopped({"choices": [choice]})
+    assert engine.reader()({"choices": [], "usage": {}}) == []
