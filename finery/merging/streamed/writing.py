@@ -1,6 +1,7 @@
 """The weights of a merged model, from where they are stored to where they are written."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def write_weights(weights: Adapted | Own, tied: set[str], dtype: str, folder: Pa
     empty = {name: _empty(start, name, dtype) for name in _in_order(start) if name not in tied}
     saved = _saved(start, empty)
     parameters = sum(each.numel() for name, each in empty.items() if name in start.parameters)
-    with Written(folder, saved, parameters) as written:
+    with _one_thread(), Written(folder, saved, parameters) as written:
         done: set[str] = set()
         for name, each in empty.items():
             origin = start.origin(name)
@@ -37,6 +38,19 @@ def write_weights(weights: Adapted | Own, tied: set[str], dtype: str, folder: Pa
             else:
                 done.update(origin.names)
                 _converted(weights, origin, written)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Blocks are small: threads would wait for each other most of the time, at full load."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _in_order(start: Start) -> list[str]:
