@@ -60,15 +60,16 @@ def main() -> None:
     for name, command in servers(model, asked.port).items():
         if asked.only and name not in asked.only:
             continue
-        with started(command, asked.port) as process:
+        with started(command, asked.port) as process, said(name):
             client = Client(asked.port, str(model), asked.tokens)
             client.answer(QUESTIONS[0])
             first = statistics.median(client.first(each) for each in QUESTIONS[1:6])
             one = rate(process, client, QUESTIONS[: 8 * asked.rounds], 1)
             eight = rate(process, client, (QUESTIONS * 8)[: 8 * 8 * asked.rounds // 4], 8)
             memory = sum(each.memory_info().rss for each in family(process)) / 2**20
-        row = f"{one:.1f}", f"{eight:.1f}", f"{eight / one:.1f}", f"{first:.2f} s"
-        table.add_row(name, *row, f"{memory:.0f} MB")
+            row = f"{one:.1f}", f"{eight:.1f}", f"{eight / one:.1f}", f"{first:.2f} s"
+            table.add_row(name, *row, f"{memory:.0f} MB")
+            print(name, *row, flush=True)
     Console(width=100).print(table, "tokens a CPU second, one thread")
 
 
@@ -115,6 +116,15 @@ def seconds(process: psutil.Process) -> float:
 
 def family(process: psutil.Process) -> list[psutil.Process]:
     return [process, *process.children(recursive=True)]
+
+
+@contextmanager
+def said(name: str) -> Iterator[None]:
+    """A server that fails is said, and the others are measured."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        print(f"{name}: {error}", flush=True)
 
 
 @contextmanager
