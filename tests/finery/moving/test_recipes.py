@@ -61,6 +61,11 @@ def test_there_are_recipes_for_all_that_is_offered() -> None:
     assert {name for each in params for name in each.quantize.formats} >= {"gptq", "awq", "gguf"}
 
 
+def test_the_settings_that_the_project_comes_with_are_a_recipe() -> None:
+    default = ROOT / "recipes/smollm2-135m-cpu.yaml"
+    assert load(default) == load(ROOT / "params.yaml"), "copy what has changed"
+
+
 def test_heads_say_what_is_so() -> None:
     shipped = json.loads((ROOT / "data/raw/dataset_info.json").read_text())
     for each in ALL:
