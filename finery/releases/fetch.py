@@ -78,7 +78,7 @@ def brought(
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         say(f"{name} {release.version}: fetching")
-        fetch(HERE, f"{name}@{release.version}", folder, verify, say)
+        fetch(str(root), f"{name}@{release.version}", folder, verify, say)
     return folder
 
 

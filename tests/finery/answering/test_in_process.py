@@ -91,7 +91,7 @@ def test_an_adapter_made_elsewhere_brings_its_own_words(taught: Path, tmp_path: 
     (adapted,) = engines([variant(str(tmp_path), lambda name: Path(name), taught)])
     asked = Request([{"role": "user", "content": "<|extra|>"}], LONG)
     assert adapted.prompt(asked) == [len(tokenizer) - 2, 2]
-    assert whole(adapted.stream(asked)).tokens > 0
+    assert whole(adapted.stream(asked)).prompt_tokens == 2
 
 
 def test_a_step_is_talked_to_as_it_was_trained(taught: Path, tmp_path: Path) -> None:
