@@ -61,7 +61,8 @@ def main() -> None:
         if asked.only and name not in asked.only:
             continue
         with started(command, asked.port) as process, said(name):
-            client = Client(asked.port, str(model), asked.tokens)
+            called = model.name if name.startswith("finery") else str(model)
+            client = Client(asked.port, called, asked.tokens)
             client.answer(QUESTIONS[0])
             first = statistics.median(client.first(each) for each in QUESTIONS[1:6])
             one = rate(process, client, QUESTIONS[: 8 * asked.rounds], 1)
@@ -78,10 +79,7 @@ class Client:
 
     def __init__(self, port: int, model: str, tokens: int) -> None:
         self._http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=600)
-        models = self._http.get("/v1/models")
-        ours = models.status_code == 200 and models.json()["data"][0].get("owned_by") == "finery"
-        self._body = {"temperature": 0, "max_tokens": tokens}
-        self._body["model"] = models.json()["data"][0]["id"] if ours else model
+        self._body = {"model": model, "temperature": 0, "max_tokens": tokens}
 
     def answer(self, question: str) -> int:
         """The tokens of an answer."""
