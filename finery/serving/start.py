@@ -73,7 +73,8 @@ async def served(options: Options, found: Variant, meters: Any) -> Any:
     engine = chosen(options.wanted, found)
     tokenizer, computing = await started(options.wanted, engine, found, _say)
     name = options.name or _name(options.variant)
-    return Served(name, Wording(found.folder, tokenizer), computing, options.queue, meters)
+    wording = Wording(found.folder, tokenizer, found.adapter)
+    return Served(name, wording, computing, options.queue, meters)
 
 
 def read_keys(file: Path | None, environment: Any) -> list[str]:

@@ -25,9 +25,9 @@ class WordingError(UserError):
 class Wording:
     """Prompts by the package's chat template; answers in the words of its tokenizer."""
 
-    def __init__(self, folder: Path, tokenizer: Any) -> None:
+    def __init__(self, folder: Path, tokenizer: Any, adapter: Path | None = None) -> None:
         self.folder, self._tokenizer = folder, tokenizer
-        self._prompts = Prompts(folder, tokenizer)
+        self._prompts = Prompts(folder, tokenizer, adapter)
         self.sampling = Sampling.of(folder)
         self.stops = stops(folder)
         self.context = positions(read_model(folder))
