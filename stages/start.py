@@ -7,6 +7,7 @@ from typing import Any
 from finery import lineage
 from finery.models.chat_template import TEMPLATE, chat_template
 from finery.packaging.claims import OF_THE_PACKAGE, README
+from finery.packaging.deployment import COMPOSE, MODELFILE
 from finery.packaging.contents import read_json
 from finery.packaging.errors import PackageError
 from finery.packaging.keywords import with_defaults
@@ -48,7 +49,7 @@ def _unpacked(package: Path, name: str) -> dict[str, Any]:
     if read_json(package / "config.json").get("quantization_config"):
         raise PackageError(f"{name}: its weights are quantized; go on from the merged model")
     manifest = read_manifest(package)
-    for file in (*OF_THE_PACKAGE, README):
+    for file in (*OF_THE_PACKAGE, README, MODELFILE, COMPOSE):
         (package / file).unlink(missing_ok=True)
     defaults = with_defaults("", manifest.chat_template_kwargs)
     template = chat_template(package).removeprefix(defaults)

@@ -55,6 +55,7 @@ class Stored:
         self._of: dict[str, dict[str, Any]] = {}
         self._in: dict[str, tuple[BinaryIO, int]] = {}
         for file in files:
+            _insist_on_whole(file)
             opened = file.open("rb", buffering=0)
             begin = 8 + int.from_bytes(opened.read(8), "little")
             for name, tensor in header(file).items():
@@ -101,6 +102,16 @@ class Stored:
         import torch
 
         return torch.empty(self.shape(name), dtype=self.dtype(name), device="meta")
+
+
+def _insist_on_whole(file: Path) -> None:
+    """Raises `StoredError` if a file's header is damaged, or does not account for all of it."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        safe_open(file, framework="pt")
+    except SafetensorError as error:
+        raise StoredError(f"{file}: no whole file of weights ({error}); make it again") from None
 
 
 def of_model(model: Path) -> Stored:

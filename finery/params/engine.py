@@ -57,9 +57,10 @@ class EngineParams(Section):
     otherwise torch's own (sdpa), or the model's (eager) where it has no other."""
     use_liger_kernel: bool = False
     """Kernels of Triton for some layers and the loss; on a GPU alone."""
-    cpu_kernels: bool = True
+    cpu_kernels: bool = False
     """On a CPU, compute a layer and its LoRA in one matrix product, and the head where the loss
-    counts alone; false: as PEFT and TRL do, to the same losses but for rounding."""
+    counts alone, to the same losses but for rounding; a resumed training may then end with
+    other last bits than an uninterrupted one. false: as PEFT and TRL do."""
     torch_compile: bool = False
     """Compile the model: minutes before the first step, then some percent faster."""
     rope_scaling: RopeScalingParams | None = None

@@ -78,7 +78,7 @@ def _best(checkpoint: Path, state: dict[str, Any]) -> Path:
     """The checkpoint with the best weights so far, as one has it; itself if it knows of none."""
     if state.get("best_model_checkpoint") is None:
         return checkpoint
-    return checkpoint.with_name(f"checkpoint-{state['best_global_step']}")
+    return checkpoint.with_name(Path(state["best_model_checkpoint"]).name)
 
 
 def _best_of(checkpoint: Path) -> Path:

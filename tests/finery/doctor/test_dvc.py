@@ -38,7 +38,7 @@ def hold(pid: int, command: str = "dvc repro train") -> None:
 
 def test_a_project_that_dvc_reads(project: Path):
     found = only(graph())
-    assert (found.level, found.what) == ("ok", "15 stages in dvc.yaml")
+    assert (found.level, found.what) == ("ok", "16 stages in dvc.yaml")
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ STEP = "{{after: {after}, method: sft, data: [identity], tuner: {{type: lora}}}}
         ({"a": "a"}, ["train.a.after: a after a is a circle; start from base"]),
         ({"a": "base", "b": "c"}, ["train.b.after: no step c; there are base, a, b"]),
         ({"a": "base", "gptq": "a"},
-         ["train.gptq: no step can be called base, merged, gptq, awq, adapters, packages or test;"
-          " rename it"]),
+         ["train.gptq: no step can be called base, merged, gptq, awq, gguf, adapters, packages or"
+          " test; rename it"]),
         ({"a-b": "base"},
          ['train: "a-b" cannot name a step; take small letters, digits and _']),
     ],
