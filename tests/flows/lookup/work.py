@@ -10,6 +10,7 @@ PREPARED = Path("data/prepared/rows.json")
 MODEL = Path("models/merged/answers.json")
 PACKAGE = Path("models/packages/merged")
 REPORTS = Path("reports/evaluate/merged")
+SAMPLES = Path("reports/samples/merged.jsonl")
 GATE = Path("reports/gate/report.json")
 ENOUGH = 0.05
 SECONDS = 0.3  # of training, so that a kill finds it at work
@@ -38,7 +39,7 @@ def evaluate() -> None:
     tests = json.loads(Path("data/raw/tests.json").read_text())
     samples = [sample(test, answers.get(test["instruction"])) for test in tests]
     right = sum(each["keyword_match"] for each in samples) / len(samples)
-    write(REPORTS / "samples.jsonl", "".join(json.dumps(each) + "\n" for each in samples))
+    write(SAMPLES, "".join(json.dumps(each) + "\n" for each in samples))
     write(REPORTS / "metrics.json", json.dumps({"identity_test": {"keyword_match": right}}))
 
 
