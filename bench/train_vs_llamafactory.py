@@ -133,6 +133,7 @@ STEP = {
     "learning_rate": RATE, "num_train_epochs": 1, "per_device_batch_size": ROWS,
     "gradient_accumulation_steps": 1, "precision": "fp32", "logging_steps": 100,
     "warmup_ratio": 0.0, "save_steps": 1000, "eval_steps": 1000, "max_tokens_per_batch": "auto",
+    "cpu_kernels": True,
 }  # fmt: skip
 PLAIN = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": ROWS}
 FAST = {

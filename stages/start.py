@@ -7,8 +7,8 @@ from typing import Any
 from finery import lineage
 from finery.models.chat_template import TEMPLATE, chat_template
 from finery.packaging.claims import OF_THE_PACKAGE, README
-from finery.packaging.deployment import COMPOSE, MODELFILE
 from finery.packaging.contents import read_json
+from finery.packaging.deployment import COMPOSE, MODELFILE
 from finery.packaging.errors import PackageError
 from finery.packaging.keywords import with_defaults
 from finery.packaging.manifest import read_manifest

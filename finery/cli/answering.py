@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from finery.cli.errors import one_line_errors
 
 commands = typer.Typer()
+SAMPLING = (
+    "temperature", "top_p", "top_k", "seed", "repetition_penalty", "max_new_tokens", "stop",
+)  # fmt: skip
 Variants = Annotated[
     list[str] | None,
     typer.Argument(
@@ -60,17 +63,13 @@ def chat(
     ] = None,
 ) -> None:
     """Talk to a model in the terminal; with --once, --jsonl or a pipe, in a script."""
-    sampling = {
-        "temperature": temperature, "top_p": top_p, "top_k": top_k, "seed": seed,
-        "repetition_penalty": repetition_penalty, "max_new_tokens": max_new_tokens,
-        "stop": stop or None,
-    }  # fmt: skip
+    sampling = _sampling(locals())
     from finery.answering.chat.start import Asked, start
 
     asked = Asked(
         variants or ["merged"], once, compare, jsonl, system, load, tools, thinking, show_thinking,
         image or [],
-        {name: value for name, value in sampling.items() if value is not None},
+        sampling,
         base,
     )  # fmt: skip
     with one_line_errors():
@@ -107,17 +106,12 @@ def predict(
     ] = None,
 ) -> None:
     """Answer a file of questions, as the evaluation does: a line of JSON for each."""
-    sampling = {
-        "temperature": temperature, "top_p": top_p, "top_k": top_k, "seed": seed,
-        "repetition_penalty": repetition_penalty, "max_new_tokens": max_new_tokens,
-        "stop": stop or None,
-    }  # fmt: skip
-    given = {name: value for name, value in sampling.items() if value is not None}
+    sampling = _sampling(locals())
     with one_line_errors():
         from finery.predicting.predict import Wanted
         from finery.predicting.predict import predict as answered
 
-        answered(Wanted(variant, questions, output, batch_size, given, base), fetched)
+        answered(Wanted(variant, questions, output, batch_size, sampling, base), fetched)
 
 
 def fetched(release: str) -> Path:
@@ -126,3 +120,8 @@ def fetched(release: str) -> Path:
     from finery.releases.fetch import brought
 
     return brought(Path(), release, verify, lambda line: print(line, file=sys.stderr))
+
+
+def _sampling(options: dict[str, Any]) -> dict[str, Any]:
+    """Those of a command's options that say how answers are drawn, as far as they are given."""
+    return {name: options[name] for name in SAMPLING if options[name] not in (None, [])}
